@@ -1,0 +1,20 @@
+// Package drive keeps records on one drive so that a crash cannot tear an
+// acknowledged one. Its nouns are Drive, Extent and Record.
+//
+// A drive is a folder with a header and append-only extents; there is no file
+// per object. One writer goroutine takes whatever is queued, writes it, syncs
+// once, and only then acknowledges it (group commit).
+//
+//	drive-1/
+//	  header          who this drive is, twice, checksummed
+//	  root            the store-wide root record, replaced atomically
+//	  lock            held while the drive is open
+//	  extents/        00000001.extent …   records on 512-byte sectors
+//
+// Promise across a crash: a record whose Append returned nil is there and
+// verifies, or is reported as rotten; one that was not acknowledged may be
+// there, whole, or not. A failed sync is never retried: the extent is retired.
+//
+// A Drive may be used by many goroutines at once. Which records are alive, and
+// where their copies lie, is for package objects to know.
+package drive
