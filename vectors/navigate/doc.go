@@ -1,0 +1,17 @@
+// Package navigate finds the centroids nearest to a vector, and makes centroids.
+// Its nouns are Centroids, Order and Cluster.
+//
+// Each neighbourhood of a vector index has a centroid. A vector that is written joins
+// the neighbourhood of its nearest centroid; a query visits neighbourhoods in
+// the Order of their centroids:
+//
+//	vector ──Nearest──► the one neighbourhood that it belongs to
+//	query  ──Order────► nearest, second, third … as far as the query wants to go
+//	rows   ──Cluster──► centroids, as even in size as the data lets them be
+//
+// Both directions scan every centroid with the four-row kernel: exact, and fast
+// up to some 4,000 centroids. A tree above that belongs here, behind the same Order.
+//
+// Centroids are immutable and may be used by many goroutines at once. Nothing here is
+// durable; package vectors keeps centroids in the index.
+package navigate
