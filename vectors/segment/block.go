@@ -1,0 +1,224 @@
+package segment
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"unsafe"
+
+	"github.com/tarnlake/tarn/vectors/filter"
+)
+
+// Block is rows by column. All it returns shares the bytes it was opened on and
+// must not be changed.
+type Block struct {
+	bytes          int
+	dim            int
+	ids            []uint64
+	vectors        []float32
+	inverses       []float32
+	neighbourhoods []uint32
+	keys           text
+	documents      text
+	metadata       text
+	sources        text
+}
+
+// text is a column of byte strings.
+type text struct {
+	ends  []uint32 // rows+1, the first is 0
+	bytes []byte
+}
+
+func (t text) at(i int) []byte { return t.bytes[t.ends[i]:t.ends[i+1]:t.ends[i+1]] }
+
+// OpenBlock verifies b and takes it over.
+func OpenBlock(b []byte) (*Block, error) {
+	rows, tiers, err := blockHeader(b)
+	if err != nil {
+		return nil, err
+	}
+	k := &Block{bytes: len(b), dim: int(binary.LittleEndian.Uint32(b[12:]))}
+	r := tierReader{rows: rows, tiers: tiers}
+	k.ids = words[uint64](r.fixed(tierIDs, 8))
+	k.vectors = words[float32](r.fixed(tierVectors, 4*k.dim))
+	k.inverses = words[float32](r.fixed(tierInverses, 4))
+	k.neighbourhoods = words[uint32](r.fixed(tierNeighbourhoods, 4))
+	k.keys = r.text(tierKeys)
+	k.documents = r.text(tierDocuments)
+	k.metadata = r.text(tierMetadata)
+	k.sources = r.text(tierSources)
+	return k, r.err
+}
+
+func corrupt(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrCorrupt, fmt.Sprintf(format, args...))
+}
+
+// blockHeader verifies the header and every checksum.
+func blockHeader(b []byte) (rows int, tiers map[tierKind][]byte, err error) {
+	if len(b) < blockFixed || string(b[:4]) != blockMagic {
+		return 0, nil, corrupt("no block begins here")
+	}
+	if v := binary.LittleEndian.Uint16(b[4:]); v != blockVersion {
+		return 0, nil, fmt.Errorf("%w: block of version %d, this release knows %d", ErrVersion, v, blockVersion)
+	}
+	n := int(binary.LittleEndian.Uint16(b[6:]))
+	table := blockFixed + n*tierEntryBytes
+	if len(b) < table || len(b) > BlockBytesMax || int64(binary.LittleEndian.Uint32(b[16:])) != int64(len(b)) {
+		return 0, nil, corrupt("block of %d bytes says %d", len(b), binary.LittleEndian.Uint32(b[16:]))
+	}
+	if headerSum(b[:table]) != binary.LittleEndian.Uint32(b[20:]) {
+		return 0, nil, corrupt("checksum of the block's header")
+	}
+	rows = int(binary.LittleEndian.Uint32(b[8:]))
+	if dim := binary.LittleEndian.Uint32(b[12:]); rows > RowsMax || dim > 1<<16 {
+		return 0, nil, corrupt("block of %d rows of %d numbers", rows, dim)
+	}
+	tiers = make(map[tierKind][]byte, n)
+	for i := range n {
+		e := b[blockFixed+i*tierEntryBytes:]
+		off, size := uint64(binary.LittleEndian.Uint32(e[4:])), uint64(binary.LittleEndian.Uint32(e[8:]))
+		if off < uint64(table) || off+size > uint64(len(b)) {
+			return 0, nil, corrupt("tier %d lies outside its block", i)
+		}
+		tier := b[off : off+size : off+size]
+		if crc32.Checksum(tier, castagnoli) != binary.LittleEndian.Uint32(e[12:]) {
+			return 0, nil, corrupt("checksum of tier %d", i)
+		}
+		tiers[tierKind(binary.LittleEndian.Uint16(e))] = tier
+	}
+	return rows, tiers, nil
+}
+
+// headerSum is the checksum of b with bytes 20 to 24 as zeros.
+func headerSum(b []byte) uint32 {
+	sum := crc32.Checksum(b[:20], castagnoli)
+	sum = crc32.Update(sum, castagnoli, make([]byte, 4))
+	return crc32.Update(sum, castagnoli, b[24:])
+}
+
+// tierReader takes tiers apart; the first thing that does not fit is err.
+type tierReader struct {
+	rows  int
+	tiers map[tierKind][]byte
+	err   error
+}
+
+func (r *tierReader) fixed(kind tierKind, width int) []byte {
+	b := r.tiers[kind]
+	if len(b) != width*r.rows {
+		r.fail("tier %d has %d bytes for %d rows of %d", kind, len(b), r.rows, width)
+		return nil
+	}
+	return b
+}
+
+func (r *tierReader) text(kind tierKind) text {
+	b := r.tiers[kind]
+	head := 4 * (r.rows + 1)
+	if len(b) < head {
+		r.fail("tier %d has %d bytes for %d rows of text", kind, len(b), r.rows)
+		return text{}
+	}
+	t := text{ends: words[uint32](b[:head]), bytes: b[head:]}
+	last := uint32(0)
+	for i, end := range t.ends {
+		if end < last || i == 0 && end != 0 {
+			r.fail("ends of tier %d do not rise", kind)
+			return text{}
+		}
+		last = end
+	}
+	if int64(last) != int64(len(t.bytes)) {
+		r.fail("text of tier %d has %d bytes, its ends say %d", kind, len(t.bytes), last)
+		return text{}
+	}
+	return t
+}
+
+func (r *tierReader) fail(format string, args ...any) {
+	if r.err == nil {
+		r.err = corrupt(format, args...)
+	}
+}
+
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+
+// words sees little endian bytes as numbers, in place where this machine's
+// memory has the same form and the bytes are aligned, else as a copy.
+func words[T uint32 | uint64 | float32](b []byte) []T {
+	if len(b) == 0 {
+		return nil
+	}
+	var zero T
+	width := int(unsafe.Sizeof(zero))
+	if littleEndian && uintptr(unsafe.Pointer(&b[0]))%uintptr(width) == 0 {
+		return unsafe.Slice((*T)(unsafe.Pointer(&b[0])), len(b)/width)
+	}
+	out := make([]T, len(b)/width)
+	for i := range out {
+		switch p := any(&out[i]).(type) {
+		case *uint32:
+			*p = binary.LittleEndian.Uint32(b[4*i:])
+		case *uint64:
+			*p = binary.LittleEndian.Uint64(b[8*i:])
+		case *float32:
+			*p = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+		}
+	}
+	return out
+}
+
+// Len is the number of rows.
+func (k *Block) Len() int { return len(k.ids) }
+
+// Bytes is the size of the whole block.
+func (k *Block) Bytes() int { return k.bytes }
+
+// Dimension of the vectors.
+func (k *Block) Dimension() int { return k.dim }
+
+// IDs of all rows.
+func (k *Block) IDs() []uint64 { return k.ids }
+
+// Vectors of all rows: [rows][dimension]float32, row major.
+func (k *Block) Vectors() []float32 { return k.vectors }
+
+// Inverses of the rows' lengths.
+func (k *Block) Inverses() []float32 { return k.inverses }
+
+// Neighbourhoods given to the rows when they were written.
+func (k *Block) Neighbourhoods() []uint32 { return k.neighbourhoods }
+
+// Vector of row i.
+func (k *Block) Vector(i int) []float32 { return k.vectors[i*k.dim : (i+1)*k.dim : (i+1)*k.dim] }
+
+// Document of row i.
+func (k *Block) Document(i int) filter.Document { return filter.Document(k.documents.at(i)) }
+
+// Key of row i, copied.
+func (k *Block) Key(i int) string { return string(k.keys.at(i)) }
+
+// SourceVersion is the version of the object that row i describes; the zero
+// version where it has none.
+func (k *Block) SourceVersion(i int) (v [16]byte) {
+	copy(v[:], k.sources.at(i))
+	return v
+}
+
+// Row is row i. Its vector, document and metadata share the block's memory.
+func (k *Block) Row(i int) Row {
+	r := Row{
+		ID: k.ids[i], Key: k.Key(i), Vector: k.Vector(i), Inverse: k.inverses[i],
+		Document: k.Document(i), Source: parseSource(k.sources.at(i)), Neighbourhood: k.neighbourhoods[i],
+	}
+	if m := k.metadata.at(i); len(m) > 0 {
+		r.Metadata = m
+	}
+	if len(r.Document) == 0 {
+		r.Document = nil
+	}
+	return r
+}

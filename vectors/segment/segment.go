@@ -1,0 +1,149 @@
+package segment
+
+import (
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"slices"
+)
+
+// A segment, little endian, every block on a multiple of 64 bytes:
+//
+//	0   4  magic "TVSG"
+//	4   2  version: 1
+//	6   2  zero
+//	8   8  sequence of the segment in its index
+//	16  4  dimension
+//	20  4  blocks
+//	24  4  CRC-32C of the header and the directory, with this field zero
+//	28  4  zero
+//	32  …  directory, 24 bytes a block, by rising neighbourhood:
+//	         0  4  neighbourhood    8  8  offset in the segment
+//	         4  4  rows            16  4  bytes    20  4  zero
+const (
+	segmentMagic   = "TVSG"
+	segmentVersion = 1
+	segmentFixed   = 32
+	entryBytes     = 24
+
+	// BlocksMax bounds the directory.
+	BlocksMax = 1 << 22
+)
+
+// Entry says where the block of one neighbourhood lies.
+type Entry struct {
+	Neighbourhood uint32
+	Rows          uint32
+	Offset        int64
+	Bytes         uint32
+}
+
+// Builder gathers blocks. The zero value, with its Dimension set, is ready.
+type Builder struct {
+	Sequence  uint64
+	Dimension int
+	blocks    []built
+}
+
+type built struct {
+	neighbourhood uint32
+	rows          int
+	bytes         []byte
+}
+
+// Add takes the rows of one neighbourhood, once.
+func (s *Builder) Add(neighbourhood uint32, rows []Row) error {
+	b, err := EncodeBlock(rows, s.Dimension)
+	if err != nil {
+		return err
+	}
+	s.blocks = append(s.blocks, built{neighbourhood, len(rows), b})
+	return nil
+}
+
+// Finish is the whole segment, with the size of its header and directory.
+func (s *Builder) Finish() (data []byte, head int) {
+	slices.SortFunc(s.blocks, func(a, b built) int { return int(int64(a.neighbourhood) - int64(b.neighbourhood)) })
+	head = align(segmentFixed + entryBytes*len(s.blocks))
+	total := head
+	for _, b := range s.blocks {
+		total += len(b.bytes)
+	}
+	data = make([]byte, head, total)
+	copy(data, segmentMagic)
+	binary.LittleEndian.PutUint16(data[4:], segmentVersion)
+	binary.LittleEndian.PutUint64(data[8:], s.Sequence)
+	binary.LittleEndian.PutUint32(data[16:], uint32(s.Dimension))
+	binary.LittleEndian.PutUint32(data[20:], uint32(len(s.blocks)))
+	for i, b := range s.blocks {
+		e := data[segmentFixed+i*entryBytes:]
+		binary.LittleEndian.PutUint32(e, b.neighbourhood)
+		binary.LittleEndian.PutUint32(e[4:], uint32(b.rows))
+		binary.LittleEndian.PutUint64(e[8:], uint64(len(data)))
+		binary.LittleEndian.PutUint32(e[16:], uint32(len(b.bytes)))
+		data = append(data, b.bytes...) // a block's size is a multiple of 64
+	}
+	binary.LittleEndian.PutUint32(data[24:], directorySum(data[:head]))
+	return data, head
+}
+
+// directorySum is the checksum of b with bytes 24 to 28 as zeros.
+func directorySum(b []byte) uint32 {
+	sum := crc32.Checksum(b[:24], castagnoli)
+	sum = crc32.Update(sum, castagnoli, make([]byte, 4))
+	return crc32.Update(sum, castagnoli, b[28:])
+}
+
+// Directory verifies the first bytes of a segment, as many as Finish said, and
+// lists its blocks. total is the size of the whole segment.
+func Directory(head []byte, sequence uint64, total int64) ([]Entry, error) {
+	if len(head) < segmentFixed || string(head[:4]) != segmentMagic {
+		return nil, corrupt("no segment begins here")
+	}
+	if v := binary.LittleEndian.Uint16(head[4:]); v != segmentVersion {
+		return nil, fmt.Errorf("%w: segment of version %d, this release knows %d", ErrVersion, v, segmentVersion)
+	}
+	n := int64(binary.LittleEndian.Uint32(head[20:]))
+	if n > BlocksMax || int64(align(segmentFixed+entryBytes*int(n))) != int64(len(head)) {
+		return nil, corrupt("directory of %d blocks in %d bytes", n, len(head))
+	}
+	if directorySum(head) != binary.LittleEndian.Uint32(head[24:]) {
+		return nil, corrupt("checksum of the segment's directory")
+	}
+	if s := binary.LittleEndian.Uint64(head[8:]); s != sequence {
+		return nil, corrupt("segment %d where %d was expected", s, sequence)
+	}
+	entries := make([]Entry, n)
+	for i := range entries {
+		e := head[segmentFixed+i*entryBytes:]
+		entries[i] = Entry{
+			Neighbourhood: binary.LittleEndian.Uint32(e), Rows: binary.LittleEndian.Uint32(e[4:]),
+			Offset: int64(binary.LittleEndian.Uint64(e[8:])), Bytes: binary.LittleEndian.Uint32(e[16:]),
+		}
+		if err := entries[i].check(len(head), total); err != nil {
+			return nil, err
+		}
+		if i > 0 && entries[i].Neighbourhood <= entries[i-1].Neighbourhood {
+			return nil, corrupt("directory does not rise at block %d", i)
+		}
+	}
+	return entries, nil
+}
+
+func (e Entry) check(head int, total int64) error {
+	if e.Rows > RowsMax || e.Bytes > BlockBytesMax || e.Offset < int64(head) || e.Offset > total-int64(e.Bytes) {
+		return corrupt("block of neighbourhood %d lies outside its segment", e.Neighbourhood)
+	}
+	return nil
+}
+
+// Find is the entry of a neighbourhood in a directory.
+func Find(entries []Entry, neighbourhood uint32) (Entry, bool) {
+	i, ok := slices.BinarySearchFunc(entries, neighbourhood, func(e Entry, n uint32) int {
+		return int(int64(e.Neighbourhood) - int64(n))
+	})
+	if !ok {
+		return Entry{}, false
+	}
+	return entries[i], true
+}
