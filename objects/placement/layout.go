@@ -1,0 +1,103 @@
+package placement
+
+// Level is a kind of failure domain.
+type Level int
+
+// The levels, the coarsest first.
+const (
+	Zone Level = iota
+	Rack
+	Node
+	Device
+	Folder // the drive's own: there is always one each
+	levels
+)
+
+func (l Level) String() string {
+	return [...]string{"zone", "rack", "node", "device", "folder"}[l]
+}
+
+// Drive is what placement knows of one. Empty labels of two drives are the same
+// place, except for Device: an unknown device is one of its own.
+type Drive struct {
+	Number           uint16 // unique in the layout
+	Zone, Rack, Node string
+	Device           string
+	Well             bool  // accepts writes
+	Free             int64 // bytes
+}
+
+// Layout is the drives of a store.
+type Layout []Drive
+
+// domain names the place of a drive at a level, within all coarser ones.
+type domain struct {
+	zone, rack, node, device string
+	number                   uint16
+}
+
+func (d *Drive) domain(l Level) domain {
+	at := domain{zone: d.Zone}
+	if l >= Rack {
+		at.rack = d.Rack
+	}
+	if l >= Node {
+		at.node = d.Node
+	}
+	if l >= Device {
+		at.device = d.Device
+		if d.Device == "" {
+			at.number = d.Number
+		}
+	}
+	if l >= Folder {
+		at.number = d.Number
+	}
+	return at
+}
+
+// sizes counts the drives in each domain of a level.
+func (l Layout) sizes(at Level) map[domain]int {
+	count := map[domain]int{}
+	for i := range l {
+		count[l[i].domain(at)]++
+	}
+	return count
+}
+
+// most is the least number of shards that some domain of a level must hold when
+// n drives are used; n+1 where there are fewer drives.
+func (l Layout) most(at Level, n int) int {
+	sizes := l.sizes(at)
+	for c := 1; c <= n; c++ {
+		room := 0
+		for _, size := range sizes {
+			room += min(size, c)
+		}
+		if room >= n {
+			return c
+		}
+	}
+	return n + 1
+}
+
+// safe is the coarsest level on which a stripe of n shards survives the loss of
+// a domain, m shards being spare; Folder where there is none.
+func (l Layout) safe(n, m int) Level {
+	for at := Zone; at < Folder; at++ {
+		if l.most(at, n) <= m {
+			return at
+		}
+	}
+	return Folder
+}
+
+func (l Layout) well() Layout {
+	var w Layout
+	for _, d := range l {
+		if d.Well {
+			w = append(w, d)
+		}
+	}
+	return w
+}
