@@ -1,0 +1,9 @@
+package indextest_test
+
+import (
+	"testing"
+
+	"github.com/tarnlake/tarn/objects/index/indextest"
+)
+
+func TestIndexInMemoryConforms(t *testing.T) { indextest.Run(t, indextest.New) }
