@@ -9,11 +9,20 @@
 //	  header          who this drive is, twice, checksummed
 //	  root            the store-wide root record, replaced atomically
 //	  lock            held while the drive is open
-//	  extents/        00000001.extent …   records on 512-byte sectors
+//	  extents/        00000001.extent …
+//
+//	extent: ┌────────┬──────────┬──────────┬───┬──────────┬──────┬───────────────┐
+//	        │ header │ record 1 │ record 2 │ … │ record n │ seal │ (zeros ahead) │
+//	        └────────┴──────────┴──────────┴───┴──────────┴──────┴───────────────┘
+//	        a sector  records begin on 512-byte sectors    when it is ended
 //
 // Promise across a crash: a record whose Append returned nil is there and
 // verifies, or is reported as rotten; one that was not acknowledged may be
-// there, whole, or not. A failed sync is never retried: the extent is retired.
+// there, whole, or not. Each record tells which sequence was acknowledged when it
+// was written: a bad record is a torn tail only where nothing proves that it was
+// acknowledged, and rot otherwise. A failed sync is never retried: the extent is
+// retired, which means that it stays readable and is never written again. No
+// session appends to an extent of an earlier one.
 //
 // A Drive may be used by many goroutines at once. Which records are alive, and
 // where their copies lie, is for package objects to know.

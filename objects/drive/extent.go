@@ -1,0 +1,147 @@
+package drive
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/tarnlake/tarn/host"
+)
+
+const (
+	extentMagic  = "TEXT"
+	sealMagic    = "TSEA"
+	extentSuffix = ".extent"
+	firstRecord  = SectorBytes // offset of the first record
+)
+
+// extent is one file of records.
+type extent struct {
+	number     uint32
+	generation uint32
+	class      Class
+	base       uint64 // sequence of the first record; 0: not known, the header is rotten
+	before     uint64 // highest sequence of the class that was acknowledged when the extent was made
+
+	// Guarded by Drive.mu.
+	used    int64  // end of what counts: records beyond were never acknowledged
+	proven  uint64 // highest sequence that is proven to have been acknowledged
+	active  bool   // the writer may append
+	retired error  // a write or sync of it failed
+	unread  error  // it could not be read at Open
+
+	// The writer's alone, while active.
+	file     host.File
+	prepared int64  // end of what was zeroed or preallocated
+	records  uint64 // count
+}
+
+// ExtentInfo describes an extent.
+type ExtentInfo struct {
+	Number     uint32
+	Generation uint32
+	Class      Class
+	Bytes      int64 // used
+	Sealed     bool  // nothing will be appended
+	Retired    error // why, where a failed write or an unreadable header ended it
+}
+
+func (e *extent) place(drive ID, off int64) place {
+	return place{drive: drive, extent: e.number, generation: e.generation, sector: uint32(off / SectorBytes)}
+}
+
+func (e *extent) address(off int64) Address {
+	return Address{Extent: e.number, Generation: e.generation, Sector: uint32(off / SectorBytes)}
+}
+
+func (e *extent) name() string { return extentName(e.number) }
+
+func extentName(number uint32) string { return fmt.Sprintf("%08d%s", number, extentSuffix) }
+
+func extentNumber(name string) (uint32, bool) {
+	digits, ok := strings.CutSuffix(name, extentSuffix)
+	n, err := strconv.ParseUint(digits, 10, 32)
+	return uint32(n), ok && err == nil && n > 0 && extentName(uint32(n)) == name
+}
+
+// Sequences carry the session in their upper bits: each Open begins above all
+// that earlier ones wrote, without reading their records.
+const sessionShift = 40
+
+// encodeExtent writes an extent's first sector, little endian:
+//
+//	0  4  magic "TEXT"          12  4  generation
+//	4  2  format                16 16  drive
+//	6  1  class                 32  8  sequence of the first record; its upper 24 bits are the session
+//	7  1  flags, zero          40  8  highest sequence of the class acknowledged before
+//	8  4  number              508  4  CRC-32C of [0,508), piece 0xfffffffe
+func encodeExtent(e *extent, drive ID) []byte {
+	b := make([]byte, SectorBytes)
+	copy(b, extentMagic)
+	binary.LittleEndian.PutUint16(b[4:], FormatVersion)
+	b[6] = byte(e.class)
+	binary.LittleEndian.PutUint32(b[8:], e.number)
+	binary.LittleEndian.PutUint32(b[12:], e.generation)
+	copy(b[16:], drive[:])
+	binary.LittleEndian.PutUint64(b[32:], e.base)
+	binary.LittleEndian.PutUint64(b[40:], e.before)
+	sealSector(b, e.place(drive, 0), pieceOfExtent)
+	return b
+}
+
+// decodeExtent reads the first sector of the extent with the given number.
+func decodeExtent(b []byte, drive ID, number uint32) (*extent, error) {
+	if len(b) < SectorBytes || string(b[:4]) != extentMagic {
+		return nil, fmt.Errorf("extent %d has no header: %w", number, ErrCorrupt)
+	}
+	e := &extent{
+		class:      Class(b[6]),
+		number:     number,
+		generation: binary.LittleEndian.Uint32(b[12:]),
+		base:       binary.LittleEndian.Uint64(b[32:]),
+		before:     binary.LittleEndian.Uint64(b[40:]),
+	}
+	if !sectorVerifies(b, e.place(drive, 0), pieceOfExtent) || binary.LittleEndian.Uint32(b[8:]) != number {
+		return nil, fmt.Errorf("extent %d's header checksum: %w", number, ErrCorrupt)
+	}
+	if v := binary.LittleEndian.Uint16(b[4:]); v != FormatVersion {
+		return nil, &FormatVersionError{File: e.name(), Found: uint32(v), Understood: FormatVersion}
+	}
+	return e, nil
+}
+
+// seal ends an extent: a sector behind its last record, after which the file ends.
+type seal struct {
+	proven  uint64 // highest sequence that is proven to have been acknowledged
+	records uint64 // count
+}
+
+// encodeSeal writes the seal that lies at offset end, little endian:
+//
+//	0  4  magic "TSEA"          16  8  offset of this sector
+//	4  2  format                24  8  highest acknowledged sequence
+//	6  1  class                 32  8  number of records; 0: not counted
+//	7  1  zero                 508  4  CRC-32C of [0,508), piece 0xfffffffd
+//	8  8  zero
+func encodeSeal(s seal, e *extent, drive ID, end int64) []byte {
+	b := make([]byte, SectorBytes)
+	copy(b, sealMagic)
+	binary.LittleEndian.PutUint16(b[4:], FormatVersion)
+	b[6] = byte(e.class)
+	binary.LittleEndian.PutUint64(b[16:], uint64(end))
+	binary.LittleEndian.PutUint64(b[24:], s.proven)
+	binary.LittleEndian.PutUint64(b[32:], s.records)
+	sealSector(b, e.place(drive, end), pieceOfSeal)
+	return b
+}
+
+func decodeSeal(b []byte, e *extent, drive ID, end int64) (seal, bool) {
+	if len(b) < SectorBytes || string(b[:4]) != sealMagic || binary.LittleEndian.Uint16(b[4:]) != FormatVersion {
+		return seal{}, false
+	}
+	if binary.LittleEndian.Uint64(b[16:]) != uint64(end) || !sectorVerifies(b, e.place(drive, end), pieceOfSeal) {
+		return seal{}, false
+	}
+	return seal{proven: binary.LittleEndian.Uint64(b[24:]), records: binary.LittleEndian.Uint64(b[32:])}, true
+}
