@@ -19,29 +19,29 @@ func (w *writer) roomFor(class Class, need int64) (*extent, error) {
 		return e, nil
 	}
 	w.seal(class)
-	e, err := w.drive.createExtent(class, w.next[class], w.acked[class])
-	if err != nil {
+	e = &extent{class: class, generation: 1, base: w.next[class], before: w.acked[class], previous: w.latest[class], used: firstRecord, active: true}
+	if err := w.drive.createExtent(e); err != nil {
 		return nil, err
 	}
-	w.active[class] = e
+	w.active[class], w.latest[class] = e, e.number
 	return e, nil
 }
 
 // createExtent makes an extent whose header and name are durable before any record
 // is written to it: a readable record therefore always has them, or they rotted.
-func (d *Drive) createExtent(class Class, base, before uint64) (*extent, error) {
+func (d *Drive) createExtent(e *extent) error {
 	d.mu.RLock()
-	e := &extent{number: d.highest + 1, generation: 1, class: class, base: base, before: before, used: firstRecord, active: true}
+	e.number = d.highest + 1
 	d.mu.RUnlock()
 	f, err := d.fs.Create(d.path(e.number), host.Category)
 	if err != nil {
-		return nil, fmt.Errorf("create extent %d: %w", e.number, err)
+		return fmt.Errorf("create extent %d: %w", e.number, err)
 	}
 	e.file = f
 	if err := d.establish(e); err != nil {
 		_ = f.Close()
 		_ = d.fs.Remove(d.path(e.number)) // it holds nothing; a later Open finds that too
-		return nil, fmt.Errorf("create extent %d: %w", e.number, err)
+		return fmt.Errorf("create extent %d: %w", e.number, err)
 	}
 	d.mu.Lock()
 	d.highest = e.number
@@ -50,7 +50,7 @@ func (d *Drive) createExtent(class Class, base, before uint64) (*extent, error) 
 	d.stubs = nil
 	d.mu.Unlock()
 	d.unlink(stubs)
-	return e, nil
+	return nil
 }
 
 func (d *Drive) establish(e *extent) error {

@@ -23,6 +23,7 @@ type extent struct {
 	class      Class
 	base       uint64 // sequence of the first record; 0: not known, the header is rotten
 	before     uint64 // highest sequence of the class that was acknowledged when the extent was made
+	previous   uint32 // number of the extent of the class before this one in the session; 0: none
 
 	// Guarded by Drive.mu.
 	used    int64  // end of what counts: records beyond were never acknowledged
@@ -86,6 +87,7 @@ func encodeExtent(e *extent, drive ID) []byte {
 	copy(b[16:], drive[:])
 	binary.LittleEndian.PutUint64(b[32:], e.base)
 	binary.LittleEndian.PutUint64(b[40:], e.before)
+	binary.LittleEndian.PutUint32(b[48:], e.previous)
 	sealSector(b, e.place(drive, 0), pieceOfExtent)
 	return b
 }
@@ -101,6 +103,7 @@ func decodeExtent(b []byte, drive ID, number uint32) (*extent, error) {
 		generation: binary.LittleEndian.Uint32(b[12:]),
 		base:       binary.LittleEndian.Uint64(b[32:]),
 		before:     binary.LittleEndian.Uint64(b[40:]),
+		previous:   binary.LittleEndian.Uint32(b[48:]),
 	}
 	if !sectorVerifies(b, e.place(drive, 0), pieceOfExtent) || binary.LittleEndian.Uint32(b[8:]) != number {
 		return nil, fmt.Errorf("extent %d's header checksum: %w", number, ErrCorrupt)

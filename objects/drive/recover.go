@@ -94,7 +94,7 @@ func (d *Drive) load(number uint32, later *[classes]*extent) (*extent, error) {
 		return e, nil
 	}
 	var floor uint64
-	if next := later[e.class]; next != nil && next.base>>sessionShift == e.base>>sessionShift {
+	if next := later[e.class]; next != nil && next.previous == e.number {
 		floor = next.before
 	}
 	d.recoverTail(f, e, size, floor)

@@ -16,6 +16,7 @@ const classes = int(Stripe) + 1
 type writer struct {
 	drive    *Drive
 	active   [classes]*extent
+	latest   [classes]uint32 // number of the extent made last in this session
 	next     [classes]uint64 // sequence of the next record
 	acked    [classes]uint64 // highest acknowledged sequence
 	failures int             // groups, since the last that went well
