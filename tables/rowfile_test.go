@@ -178,3 +178,59 @@ func FuzzScanNeverPanics(f *testing.F) {
 		_ = NewRowFiles(s).Scan(t.Context(), file, func(Row) error { return nil })
 	})
 }
+
+func TestRowsAreReadByPlace(t *testing.T) {
+	s := &shelf{}
+	files := NewRowFiles(s)
+	rows := someRows(11, 5000, 8)
+	f, err := files.Write(t.Context(), rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	places := []int{4999, 0, 1, 2, 2500, 17, 4998}
+	got, err := files.Rows(t.Context(), f, places)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range places {
+		if !same(&rows[p], &got[i]) {
+			t.Errorf("row %d reads back as %+v", p, got[i])
+		}
+	}
+	if _, err := files.Rows(t.Context(), f, []int{5000}); !errors.Is(err, ErrRow) {
+		t.Errorf("a place beyond the end: %v", err)
+	}
+}
+
+func TestDetailSurvivesItsEncoding(t *testing.T) {
+	s := &shelf{}
+	f, err := NewRowFiles(s).Write(t.Context(), someRows(2, 3000, 300))
+	if err != nil {
+		t.Fatal(err)
+	}
+	detail := f.EncodeDetail()
+	back := File{Blob: f.Blob, FirstID: f.FirstID, LastID: f.LastID}
+	if err := back.DecodeDetail(detail); err != nil {
+		t.Fatal(err)
+	}
+	if fmt.Sprint(back) != fmt.Sprint(f) || len(f.Pages) < 2 {
+		t.Errorf("decodes to %v, was %v", back, f)
+	}
+	for n := range detail {
+		if err := back.DecodeDetail(detail[:n]); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("cut to %d bytes: %v", n, err)
+		}
+	}
+}
+
+func FuzzDetailNeverPanics(f *testing.F) {
+	whole := File{Rows: 10, Dimension: 4, Pages: []Page{{0, 100}, {5, 300}}}
+	f.Add(whole.EncodeDetail(), int64(1000))
+	f.Fuzz(func(t *testing.T, raw []byte, size int64) {
+		var file File
+		file.Blob.Bytes = size
+		if err := file.DecodeDetail(raw); err == nil && (file.Rows < 1 || len(file.Pages) < 1) {
+			t.Errorf("took %x for %+v", raw, file)
+		}
+	})
+}
