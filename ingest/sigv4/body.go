@@ -88,3 +88,6 @@ func (b *Body) Trailers() http.Header {
 	}
 	return b.chunks.trailers
 }
+
+// Seen is how many bytes of the payload were read.
+func (b *Body) Seen() int64 { return b.seen }

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -161,4 +162,9 @@ func count(query Query, name string) int {
 		}
 	}
 	return n
+}
+
+// IsSignature reports whether a query parameter belongs to the signature itself.
+func IsSignature(name string) bool {
+	return name == payloadHeader || name == "X-Amz-Security-Token" || slices.Contains(presignNames, name)
 }
