@@ -13,6 +13,7 @@ import (
 type marks struct {
 	list  []mark // rising
 	total int64  // bytes logged so far
+	every int64  // bytes between two marks
 }
 
 type mark struct {
@@ -21,15 +22,16 @@ type mark struct {
 }
 
 const (
-	markBytes = 64 << 10 // between two marks
-	marksMax  = 4096
+	markBytesMin = 4 << 10
+	marksMax     = 4096
 )
 
 // add notes n more bytes of log, which ends at sequence now.
 func (m *marks) add(sequence uint64, n int64) {
 	m.total += n
+	m.every = max(m.every, markBytesMin)
 	last := len(m.list) - 1
-	if last >= 0 && (m.total-m.list[last].bytes < markBytes || sequence <= m.list[last].sequence) {
+	if last >= 0 && (m.total-m.list[last].bytes < m.every || sequence <= m.list[last].sequence) {
 		return
 	}
 	m.list = append(m.list, mark{sequence, m.total})
@@ -44,7 +46,7 @@ func (m *marks) thin() {
 	for i := 0; i < len(m.list); i += 2 {
 		out = append(out, m.list[i])
 	}
-	m.list = out
+	m.list, m.every = out, 2*m.every
 }
 
 // before is the last mark, at most at through, with at least keep bytes after it.

@@ -111,17 +111,18 @@ func (f *Feed) Close(cause error) {
 	f.wake()
 }
 
-// Watch begins after a position. One that lies ahead of every entry is refused:
-// it is another store's, or entries were lost.
-func (f *Feed) Watch(from Position, first uint64) (Watcher, error) {
+// Watch begins after a position; an empty one is before first, the first entry
+// that is kept. One that lies ahead of applied, and so of every entry, is
+// refused: it is another store's, or entries were lost.
+func (f *Feed) Watch(from Position, first, applied uint64) (Watcher, error) {
 	after := from.Sequence(f.shard)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.mu.closed != nil {
 		return nil, f.mu.closed
 	}
-	if after > f.mu.last {
-		return nil, fmt.Errorf("%w: sequence %d lies after the last one, %d", ErrPosition, after, f.mu.last)
+	if after > max(f.mu.last, applied) {
+		return nil, fmt.Errorf("%w: sequence %d lies after the last one, %d", ErrPosition, after, max(f.mu.last, applied))
 	}
 	if from == "" && first > 0 {
 		after = first - 1

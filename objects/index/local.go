@@ -189,7 +189,7 @@ func (l *Local) scanOnce(ctx context.Context, m *Machine, lo, hi []byte, o ScanO
 	return true
 }
 
-// Position covers every commit answered before the call.
+// Position covers every commit answered before the call, and all that was read.
 func (l *Local) Position(ctx context.Context) (Position, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -197,7 +197,11 @@ func (l *Local) Position(ctx context.Context) (Position, error) {
 	if l.gate.closed() {
 		return "", ErrClosed
 	}
-	return At(l.opts.Shard, l.feed.last()), nil
+	last := l.feed.last()
+	if m, _, _ := l.views.current(); m != nil {
+		last = max(last, m.Applied())
+	}
+	return At(l.opts.Shard, last), nil
 }
 
 // Watch delivers every entry after from.
@@ -207,7 +211,7 @@ func (l *Local) Watch(ctx context.Context, from Position) (Watcher, error) {
 		if err != nil {
 			return nil, err
 		}
-		return l.feed.Watch(from, max(l.opts.Log.First(), known+1))
+		return l.feed.Watch(from, max(l.opts.Log.First(), known+1), m.Applied())
 	})
 }
 

@@ -58,7 +58,8 @@ type Machine struct {
 	failed  chan struct{} // closed by the first failure
 	failure atomic.Pointer[error]
 	failing sync.Once
-	stuck   atomic.Bool // see stop
+	stuck   chan struct{} // closed by the first stop
+	sticks  sync.Once
 
 	applied   atomic.Uint64 // published after the batch is visible
 	state     state         // of the applying goroutine
@@ -98,7 +99,7 @@ func RestoreMachine(o MachineOptions, image io.Reader) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := m.fill(image); err != nil {
+	if err := m.guard(func() error { return m.fill(image) }); err != nil {
 		return nil, errors.Join(fmt.Errorf("restore view %s: %w", o.Dir, err), m.discard())
 	}
 	return m, nil
@@ -139,19 +140,24 @@ func (m *Machine) loadState() error {
 }
 
 func openPebble(o MachineOptions) (*Machine, error) {
-	m := &Machine{opts: o, failed: make(chan struct{})}
+	m := &Machine{opts: o, failed: make(chan struct{}), stuck: make(chan struct{})}
 	m.gate.init()
-	db, err := pebble.Open(o.Dir, m.pebbleOptions())
-	if err != nil {
+	var err error
+	opened := make(chan struct{})
+	go func() { // stop may end it
+		defer close(opened)
+		m.db, err = pebble.Open(o.Dir, m.pebbleOptions())
+	}()
+	<-opened
+	if err = errors.Join(err, m.Failure()); err != nil {
 		return nil, fmt.Errorf("open view %s: %w: %w", o.Dir, errView, err)
 	}
-	m.db = db
 	return m, nil
 }
 
 func (m *Machine) pebbleOptions() *pebble.Options {
 	o := &pebble.Options{
-		FS:                 m.opts.FS,
+		FS:                 viewFS{m.opts.FS, m.stop},
 		CacheSize:          m.opts.CacheBytes,
 		DisableWAL:         true, // the log in front is durable
 		FormatMajorVersion: pebble.FormatNewest,
@@ -187,9 +193,22 @@ var errStuck = errors.New("pebble stopped")
 // stop fails the view and ends the calling goroutine of Pebble, which would
 // otherwise try a flush that failed again and again without a pause.
 func (m *Machine) stop(err error) {
+	m.sticks.Do(func() { close(m.stuck) })
 	m.fail(fmt.Errorf("%w: %w", errStuck, err))
-	m.stuck.Store(true)
 	runtime.Goexit()
+}
+
+// guard runs what writes to Pebble, and does not wait for it once the view
+// failed: Pebble's writers wait for ever where its flushes fail.
+func (m *Machine) guard(write func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- write() }()
+	select {
+	case err := <-done:
+		return err
+	case <-m.failed:
+		return m.Failure()
+	}
 }
 
 // Applied is the sequence of the last entry in the view.
@@ -228,6 +247,18 @@ func (m *Machine) readError(err error) error {
 // Sequences must rise; entries at or below Applied are passed over, with a zero
 // Applied. An error fails the view; what was applied before stands.
 func (m *Machine) Apply(entries []LogEntry) ([]Applied, error) {
+	var done []Applied
+	err := m.guard(func() (err error) {
+		done, err = m.apply(entries)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return done, nil
+}
+
+func (m *Machine) apply(entries []LogEntry) ([]Applied, error) {
 	if err := m.enter(); err != nil {
 		return nil, err
 	}
@@ -245,10 +276,7 @@ func (m *Machine) Apply(entries []LogEntry) ([]Applied, error) {
 			return nil, err
 		}
 	}
-	if err := m.commit(a.batch, a.state); err != nil {
-		return nil, err
-	}
-	return done, nil
+	return done, m.commit(a.batch, a.state)
 }
 
 func (m *Machine) commit(b *pebble.Batch, s state) error {
@@ -272,6 +300,10 @@ func (m *Machine) Forget(through uint64) error {
 	if through <= m.state.knownAfter {
 		return nil
 	}
+	return m.guard(func() error { return m.forget(through) })
+}
+
+func (m *Machine) forget(through uint64) error {
 	if err := m.enter(); err != nil {
 		return err
 	}
@@ -298,16 +330,12 @@ func (m *Machine) KnownAfter() (uint64, error) {
 
 // flush makes what was applied so far survive a crash of the view.
 func (m *Machine) flush() error {
-	done, err := m.db.AsyncFlush()
-	if err != nil {
-		return fmt.Errorf("flush view: %w", err)
-	}
-	select {
-	case <-done:
+	return m.guard(func() error {
+		if err := m.db.Flush(); err != nil {
+			return fmt.Errorf("flush view: %w", err)
+		}
 		return nil
-	case <-m.failed:
-		return m.Failure()
-	}
+	})
 }
 
 // Flush makes what was applied so far survive a crash of the view, which spares
@@ -364,10 +392,19 @@ var errReplaced = errors.New("index: view was replaced")
 // discard closes Pebble, unless it is stuck: then its memory and its folder's
 // lock are left until the process ends.
 func (m *Machine) discard() error {
-	if m.stuck.Load() {
+	closed := make(chan error, 1)
+	select {
+	case <-m.stuck:
+		return nil
+	default:
+		go func() { closed <- m.db.Close() }()
+	}
+	select {
+	case err := <-closed:
+		return err
+	case <-m.stuck:
 		return nil
 	}
-	return m.db.Close()
 }
 
 // Entries turns log entries into what watchers see of them. It ends with

@@ -201,7 +201,7 @@ const groupBytesMax = 4 << 20
 // catchUp applies what the log holds beyond the view, and returns what those
 // entries did that the feed has not published.
 func (l *Local) catchUp(ctx context.Context, m *Machine) ([]Applied, error) {
-	c := catcher{apply: l.applyGuarded, machine: m, told: l.told()}
+	c := catcher{machine: m, told: l.told()}
 	after := m.Applied()
 	for e, err := range l.opts.Log.Replay(ctx, after) {
 		if err != nil {
@@ -216,7 +216,6 @@ func (l *Local) catchUp(ctx context.Context, m *Machine) ([]Applied, error) {
 
 // catcher applies replayed entries in groups.
 type catcher struct {
-	apply   func(*Machine, []LogEntry) ([]Applied, error)
 	machine *Machine
 	told    uint64
 	group   []LogEntry
@@ -237,7 +236,7 @@ func (c *catcher) flush() error {
 	if len(c.group) == 0 {
 		return nil
 	}
-	done, err := c.apply(c.machine, c.group)
+	done, err := c.machine.Apply(c.group)
 	if err != nil {
 		return err
 	}

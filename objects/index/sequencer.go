@@ -131,31 +131,12 @@ func (s *sequencer) apply(ctx context.Context, first uint64, data [][]byte) []Ap
 		entries[i] = LogEntry{Sequence: first + uint64(i), Data: d}
 	}
 	m, _, _ := s.views.current()
-	done, err := s.applyGuarded(m, entries)
+	done, err := m.Apply(entries)
 	if err == nil {
 		s.publish(done)
 		return done
 	}
 	return s.healFor(ctx, m)
-}
-
-// applyGuarded does not wait for a Pebble that hangs because its drive failed.
-func (l *Local) applyGuarded(m *Machine, entries []LogEntry) ([]Applied, error) {
-	type answer struct {
-		done []Applied
-		err  error
-	}
-	result := make(chan answer, 1)
-	go func() {
-		done, err := m.Apply(entries)
-		result <- answer{done, err}
-	}()
-	select {
-	case a := <-result:
-		return a.done, a.err
-	case <-m.Failed():
-		return nil, m.Failure()
-	}
 }
 
 func (s *sequencer) publish(done []Applied) {
