@@ -1,6 +1,7 @@
 package hosttest
 
 import (
+	"errors"
 	"io"
 	"maps"
 	"math/rand/v2"
@@ -75,8 +76,15 @@ func failed(op Op, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &os.PathError{Op: op.Kind.String(), Path: op.Path, Err: err}
+	return &wrapped{&os.PathError{Op: op.Kind.String(), Path: op.Path, Err: err}}
 }
+
+// wrapped hides the error as Pebble's real file system does: errors.Is sees
+// through, os.IsNotExist does not.
+type wrapped struct{ cause error }
+
+func (w *wrapped) Error() string { return w.cause.Error() }
+func (w *wrapped) Unwrap() error { return w.cause }
 
 // Create makes a new, empty file; a former one of that name is unlinked.
 func (d *Disk) Create(name string, _ vfs.DiskWriteCategory) (vfs.File, error) {
@@ -149,7 +157,7 @@ func (d *Disk) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts .
 	if err == nil {
 		return applied(f, opts), nil
 	}
-	if !os.IsNotExist(err) {
+	if !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
 	return d.Create(name, category)
@@ -202,7 +210,7 @@ func (d *Disk) RemoveAll(name string) error {
 		}
 		return nil
 	})
-	if os.IsNotExist(err) {
+	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	return err

@@ -280,19 +280,19 @@ func TestMissingAndMisplacedNamesHaveTheirErrors(t *testing.T) {
 	_, open := d.Open("d/none")
 	_, stat := d.Stat("none/x")
 	for name, err := range map[string]error{"open": open, "stat": stat, "remove": d.Remove("d/none"), "rename": d.Rename("d/none", "d/x")} {
-		if !os.IsNotExist(err) {
+		if !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	if err := d.Remove("d"); !errors.Is(err, syscall.ENOTEMPTY) {
 		t.Errorf("remove of a full folder: %v", err)
 	}
-	if err := d.Link("d/a", "d/a"); !os.IsExist(err) {
+	if err := d.Link("d/a", "d/a"); !errors.Is(err, os.ErrExist) {
 		t.Errorf("link onto itself: %v", err)
 	}
 	must(t, d.RemoveAll("d"))
 	must(t, d.RemoveAll("d"))
-	if _, err := d.Stat("d"); !os.IsNotExist(err) {
+	if _, err := d.Stat("d"); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("after RemoveAll: %v", err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
@@ -646,5 +648,34 @@ func TestUsageTellsTheDevice(t *testing.T) {
 	u, err := d.Usage()
 	if must(t, err); u.TotalBytes != 1<<20 || u.FreeBytes >= 1<<20 || u.ExtentBytes != 1024 {
 		t.Errorf("%+v", u)
+	}
+}
+
+func TestDriveWorksOnRealFiles(t *testing.T) {
+	h := host.Real(nil)
+	folder := t.TempDir() + "/drive-1"
+	if _, err := drive.Identify(h, folder); !errors.Is(err, drive.ErrNotFormatted) {
+		t.Fatalf("a missing folder: %v", err)
+	}
+	must(t, drive.Format(h, folder, header()))
+	l := newLedger()
+	for range 3 {
+		d, err := drive.Open(h, folder, small)
+		must(t, err)
+		if _, err := drive.Open(h, folder, small); !errors.Is(err, drive.ErrLocked) {
+			t.Fatalf("second open: %v", err)
+		}
+		must(t, l.judge(d))
+		must(t, l.session(d))
+		must(t, l.judge(d))
+		must(t, d.Close())
+	}
+	files, err := filepath.Glob(folder + "/extents/*")
+	must(t, err)
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if must(t, err); info.Size() > small.ExtentBytes {
+			t.Errorf("%s has %d bytes", f, info.Size())
+		}
 	}
 }

@@ -140,7 +140,7 @@ func syncDir(fs host.FS, dir string) error {
 // format (ErrFormatVersion) and a drive whose header is unreadable (ErrCorruptHeader).
 func Identify(h *host.Host, dir string) (Header, error) {
 	b, err := readFile(h.FS, h.FS.PathJoin(dir, headerName), headerAllBytes)
-	if os.IsNotExist(err) {
+	if errors.Is(err, os.ErrNotExist) {
 		return Header{}, fmt.Errorf("identify %s: %w", dir, withoutHeader(h.FS, dir))
 	}
 	if err != nil {
@@ -159,7 +159,7 @@ func Identify(h *host.Host, dir string) (Header, error) {
 // withoutHeader says what a folder is that has no header.
 func withoutHeader(fs host.FS, dir string) error {
 	names, err := fs.List(dir)
-	if os.IsNotExist(err) {
+	if errors.Is(err, os.ErrNotExist) {
 		return ErrNotFormatted
 	}
 	if err != nil {

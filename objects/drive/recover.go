@@ -53,7 +53,7 @@ func (d *Drive) keepOne(empty []uint32) {
 
 func (d *Drive) listExtents() ([]uint32, error) {
 	names, err := d.fs.List(d.extentsDir())
-	if os.IsNotExist(err) && !d.options.ReadOnly {
+	if errors.Is(err, os.ErrNotExist) && !d.options.ReadOnly {
 		if err = d.fs.MkdirAll(d.extentsDir(), 0o755); err == nil {
 			err = syncDir(d.fs, d.dir)
 		}

@@ -3,6 +3,7 @@ package drive
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -59,7 +60,7 @@ func decodeRoot(b []byte, drive ID) (Root, error) {
 
 func readRoot(fs host.FS, dir string, drive ID) (Root, error) {
 	b, err := readFile(fs, fs.PathJoin(dir, rootName), SectorBytes+RootBytesMax+1)
-	if os.IsNotExist(err) {
+	if errors.Is(err, os.ErrNotExist) {
 		return Root{}, nil
 	}
 	if err != nil {

@@ -26,8 +26,9 @@ type Found struct {
 // error ends it.
 func (d *Drive) Scan(ctx context.Context, class Class) iter.Seq2[Found, error] {
 	return func(yield func(Found, error) bool) {
+		var buffer []byte
 		for _, e := range d.snapshot(class) {
-			if !d.scanExtent(ctx, &e, yield) {
+			if !d.scanExtent(ctx, &e, &buffer, yield) {
 				return
 			}
 		}
@@ -49,7 +50,7 @@ func (d *Drive) snapshot(class Class) []extent {
 }
 
 // scanExtent reports whether the scan goes on.
-func (d *Drive) scanExtent(ctx context.Context, e *extent, yield func(Found, error) bool) bool {
+func (d *Drive) scanExtent(ctx context.Context, e *extent, buffer *[]byte, yield func(Found, error) bool) bool {
 	if e.unread != nil {
 		return yield(Found{Address: e.address(0), Err: e.unread}, nil)
 	}
@@ -58,7 +59,8 @@ func (d *Drive) scanExtent(ctx context.Context, e *extent, yield func(Found, err
 		return d.unopened(e, err, yield)
 	}
 	defer d.files.release(h)
-	w := &walker{file: h.file, drive: d.header.Drive, extent: e, off: firstRecord, end: e.used}
+	w := &walker{file: h.file, drive: d.header.Drive, extent: e, off: firstRecord, end: e.used, buffer: (*buffer)[:0]}
+	defer func() { *buffer = w.buffer }()
 	last := max(e.base, 1) - 1
 	for s, ok := w.next(); ok; s, ok = w.next() {
 		if err := ctx.Err(); err != nil {

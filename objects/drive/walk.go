@@ -129,7 +129,7 @@ func (w *walker) bytes(off int64, n int) ([]byte, error) {
 func (w *walker) fill(off int64, n int) error {
 	n = int(min(int64(n), w.end-off))
 	if cap(w.buffer) < n {
-		w.buffer = make([]byte, max(n, windowBytes))
+		w.buffer = make([]byte, n)
 	}
 	got, err := w.file.ReadAt(w.buffer[:n], off)
 	w.buffer, w.bufferAt = w.buffer[:got], off
