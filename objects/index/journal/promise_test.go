@@ -32,7 +32,9 @@ func bubble(t *testing.T, f func()) {
 // oracle is a journal beside a plain slice of what it must hold.
 type oracle struct {
 	t     *rapid.T
-	w     *world
+	n     int         // drives
+	m     int         // that may be lost
+	dead  func() bool // the power is cut
 	j     *Journal
 	acked []string // sequence i+1 at i
 	maybe []string // submitted after acked, their fate open
@@ -41,10 +43,10 @@ type oracle struct {
 	made  int
 }
 
-func (o *oracle) slack() bool { return len(o.away) < o.w.parity }
+func (o *oracle) slack() bool { return len(o.away) < o.m }
 
 // writable: enough drives are well for an epoch.
-func (o *oracle) writable() bool { return len(o.w.media)-len(o.away) >= o.w.parity+1 }
+func (o *oracle) writable() bool { return o.n-len(o.away) >= o.m+1 }
 
 func (o *oracle) append(n int) {
 	var entries [][]byte
@@ -62,12 +64,12 @@ func (o *oracle) append(n int) {
 			o.acked = append(o.acked, string(e))
 		}
 	case errors.Is(err, index.ErrReadOnly):
-		if o.writable() && !o.w.dead {
-			o.t.Fatalf("read-only with %d of %d drives well: %v", len(o.w.media)-len(o.away), len(o.w.media), err)
+		if o.writable() && !o.dead() {
+			o.t.Fatalf("read-only with %d of %d drives well: %v", o.n-len(o.away), o.n, err)
 		}
 	default:
-		if o.writable() && !o.w.dead {
-			o.t.Fatalf("append with %d of %d drives well: %v", len(o.w.media)-len(o.away), len(o.w.media), err)
+		if o.writable() && !o.dead() {
+			o.t.Fatalf("append with %d of %d drives well: %v", o.n-len(o.away), o.n, err)
 		}
 		for _, e := range entries {
 			o.maybe = append(o.maybe, string(e))
@@ -80,7 +82,7 @@ func (o *oracle) append(n int) {
 func (o *oracle) check() {
 	got, err := collect(o.j, o.j.First()-1)
 	if err != nil {
-		if o.w.dead || !o.writable() && len(o.maybe) > 0 {
+		if o.dead() || !o.writable() && len(o.maybe) > 0 {
 			return
 		}
 		o.t.Fatalf("replay: %v", err)
@@ -114,25 +116,31 @@ func collect(j *Journal, after uint64) (all []index.LogEntry, err error) {
 	return all, nil
 }
 
-func (o *oracle) open() {
+// simulation is an oracle over fake drives.
+type simulation struct {
+	oracle
+	w *world
+}
+
+func (o *simulation) open() {
 	opt := o.w.options(len(o.w.media))
 	opt.New = o.j == nil || len(o.acked) == 0 && o.trim == 0
 	j, err := Open(context.Background(), opt)
 	if err != nil {
-		if o.w.dead || opt.New && !o.writable() {
+		if o.dead() || opt.New && !o.writable() {
 			return
 		}
-		o.t.Fatalf("open with %d of %d drives well: %v", len(o.w.media)-len(o.away), len(o.w.media), err)
+		o.t.Fatalf("open with %d of %d drives well: %v", o.n-len(o.away), o.n, err)
 	}
 	o.j = j
 	o.check()
-	if _, _, sealed := j.Epoch(); sealed == nil && !o.w.dead {
+	if _, _, sealed := j.Epoch(); sealed == nil && !o.dead() {
 		o.clear()
 	}
 }
 
 // clear: drives that are present again lack nothing any more.
-func (o *oracle) clear() {
+func (o *simulation) clear() {
 	for i := range o.away {
 		m := o.w.media[i]
 		if m.err == nil && !m.absent {
@@ -142,7 +150,7 @@ func (o *oracle) clear() {
 }
 
 // reopen restarts, by power cut or not. A start may be cut off too.
-func (o *oracle) reopen(clean bool, cuts []int) {
+func (o *simulation) reopen(clean bool, cuts []int) {
 	if clean {
 		if err := o.j.Close(); err != nil {
 			o.t.Fatalf("close: %v", err)
@@ -153,7 +161,7 @@ func (o *oracle) reopen(clean bool, cuts []int) {
 		o.w.restart()
 		o.w.cutAt = cut
 		o.open()
-		if o.w.dead {
+		if o.dead() {
 			continue
 		}
 	}
@@ -164,7 +172,7 @@ func (o *oracle) reopen(clean bool, cuts []int) {
 	}
 }
 
-func (o *oracle) step() {
+func (o *simulation) step() {
 	pick := rapid.IntRange(0, len(o.w.media)-1)
 	switch rapid.SampledFrom([]string{"append", "append", "append", "append", "fail", "hang", "wipe", "rot", "pull", "return", "reconfigure", "cut", "cut", "clean", "trim", "check"}).Draw(o.t, "do") {
 	case "append":
@@ -211,7 +219,7 @@ func (o *oracle) step() {
 	}
 }
 
-func (o *oracle) harm(i int, f func(m *medium)) {
+func (o *simulation) harm(i int, f func(m *medium)) {
 	if !o.away[i] && !o.slack() {
 		return
 	}
@@ -221,7 +229,7 @@ func (o *oracle) harm(i int, f func(m *medium)) {
 }
 
 // reconfigure after a full replay, so that rot was met: then nothing is lacking.
-func (o *oracle) reconfigure() {
+func (o *simulation) reconfigure() {
 	for _, m := range o.w.media {
 		m.set(func() { m.hang = false })
 	}
@@ -246,10 +254,7 @@ func TestAcknowledgedEntriesSurviveAnyFailureOfMDrivesAndAnyPowerCut(t *testing.
 			parity := rapid.IntRange(1, 2).Draw(rt, "parity")
 			data := rapid.IntRange(1, 4).Draw(rt, "data")
 			w := newWorld(rapid.Uint64().Draw(rt, "seed"), data+parity, parity)
-			if data+parity < parity+1 {
-				return
-			}
-			o := &oracle{t: rt, w: w, away: map[int]bool{}}
+			o := &simulation{w: w, oracle: oracle{t: rt, n: data + parity, m: parity, away: map[int]bool{}, dead: w.isDead}}
 			defer func() { w.restart() }() // lets go of what hangs
 			o.open()
 			for range rapid.IntRange(1, steps()).Draw(rt, "steps") {

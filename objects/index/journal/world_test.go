@@ -107,6 +107,12 @@ func (w *world) restart() {
 	}
 }
 
+func (w *world) isDead() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.dead
+}
+
 // drives are handles of this session on all drives that are present.
 func (w *world) drives() []Drive {
 	w.mu.Lock()
