@@ -82,7 +82,7 @@ func (c *call) deleteEntry(e deleteEntry) error {
 	if err := c.checkVersion(e.VersionID); err != nil {
 		return err
 	}
-	if err := c.authorize(c.op.action, arn(c.bucket, e.Key)); err != nil {
+	if err := c.authorize("s3:DeleteObject", arn(c.bucket, e.Key)); err != nil {
 		return err
 	}
 	r := objects.DeleteRequest{Bucket: c.bucket, Key: e.Key}

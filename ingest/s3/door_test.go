@@ -2,6 +2,10 @@ package s3
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"hash"
+	"hash/crc32"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -196,4 +200,12 @@ func between(s, left, right string) string {
 		return ""
 	}
 	return s
+}
+
+type hasher struct{ hash.Hash }
+
+func (hasher) Close() {}
+
+func crcOf(s string) string {
+	return base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, crc32.ChecksumIEEE([]byte(s))))
 }

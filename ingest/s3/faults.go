@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/tarnlake/tarn/ingest/sigv4"
@@ -54,6 +55,7 @@ var table = []row{
 	{sigv4.ErrNoLength, "MissingContentLength", 411, "You must provide the x-amz-decoded-content-length HTTP header."},
 	{sigv4.ErrLength, "InvalidArgument", 400, ""},
 	{sigv4.ErrIncomplete, "IncompleteBody", 400, ""},
+	{sigv4.ErrBroken, "IncompleteBody", 400, "The body could not be read to its end."},
 	{sigv4.ErrChunk, "InvalidRequest", 400, ""},
 	{sigv4.ErrChunkSignature, "SignatureDoesNotMatch", 403, "The signature of a chunk does not match the one we calculated."},
 	{sigv4.ErrTrailer, "MalformedTrailerError", 400, ""},
@@ -71,7 +73,7 @@ var table = []row{
 	{objects.ErrRange, "InvalidRange", 416, "The requested range is not satisfiable"},
 	{objects.ErrIncompleteBody, "IncompleteBody", 400, "You did not provide the number of bytes specified by the Content-Length HTTP header."},
 	{objects.ErrDigest, "BadDigest", 400, "The Content-MD5 or checksum value that you specified did not match what the server received."},
-	{objects.ErrConflict, "OperationAborted", 409, "A conflicting conditional operation is currently in progress against this resource. Try again."},
+	{objects.ErrConflict, "SlowDown", 503, "Too many requests change the same thing at once. Try again."},
 	{objects.ErrReadOnly, "ServiceUnavailable", 503, "The store is read-only: too few drives are well for a durable write. Reads and deletes go on."},
 	{objects.ErrFull, "InsufficientStorage", 507, "The drives are full. Delete something or add drives; reads and deletes go on."},
 	{objects.ErrUnavailable, "ServiceUnavailable", 503, "Too few shards of the object can be read right now. Try again."},
@@ -85,6 +87,7 @@ var (
 	errNoVersion  = &fault{code: "NoSuchVersion", status: 404, message: "The specified version does not exist: the bucket is unversioned, its objects have the version null only."}
 	errNoLength   = &fault{code: "MissingContentLength", status: 411, message: "You must provide the Content-Length HTTP header."}
 	errInternal   = &fault{code: "InternalError", status: 500, message: "We encountered an internal error. Please try again."}
+	errTimeout    = &fault{code: "RequestTimeout", status: 400, message: "Your socket connection to the server was not read from or written to within the timeout period."}
 	errSlowDown   = &fault{code: "SlowDown", status: 503, message: "Please reduce your request rate.", header: map[string]string{"Retry-After": "1"}}
 )
 
@@ -136,16 +139,16 @@ func faultOf(err error) *fault {
 	if errors.As(err, &invalid) {
 		return invalidFault(invalid)
 	}
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded):
+		return errTimeout
+	case errors.Is(err, context.DeadlineExceeded):
+		return errSlowDown
+	}
 	for _, row := range table {
 		if errors.Is(err, row.err) {
 			return row.fault(err)
 		}
-	}
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return errSlowDown
-	case errors.As(err, new(*http.MaxBytesError)):
-		return &fault{code: "EntityTooLarge", status: 400, message: "The body is larger than the limit."}
 	}
 	return errInternal
 }

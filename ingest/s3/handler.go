@@ -29,12 +29,12 @@ type Options struct {
 	// ("arn:aws:s3:::bucket/key"; "*" for the list of buckets).
 	Authorize func(ctx context.Context, who Identity, action, resource string) error
 
-	Region       string // reported to clients; default "us-east-1". Requests may be signed for any
-	Domain       string // names bucket.Domain address buckets; default "localhost"
-	Account      string // the owner reported; default "000000000000"
-	PutBytesMax  int64  // of one object put or part; default objects.PutBytesMax
-	DocBytesMax  int64  // of an XML body; default 1 MiB
-	HeadersIdent string // value of the Server header; default "Tarn"
+	Region      string // reported to clients; default "us-east-1". Requests may be signed for any
+	Domain      string // names bucket.Domain address buckets; default "localhost"
+	Account     string // the owner reported; default "000000000000"
+	PutBytesMax int64  // of one object put or part; default objects.PutBytesMax
+	DocBytesMax int64  // of an XML body; default 1 MiB
+	ServerName  string // value of the Server header; default "Tarn"
 
 	Events Events
 }
@@ -78,7 +78,7 @@ func New(o Options) *Handler {
 	setDefault(&o.Region, "us-east-1")
 	setDefault(&o.Domain, "localhost")
 	setDefault(&o.Account, "000000000000")
-	setDefault(&o.HeadersIdent, "Tarn")
+	setDefault(&o.ServerName, "Tarn")
 	setDefault(&o.PutBytesMax, int64(objects.PutBytesMax))
 	setDefault(&o.DocBytesMax, 1<<20)
 	return &Handler{
@@ -110,7 +110,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (c *call) commonHeaders() {
 	header := c.w.Header()
-	header["Server"] = []string{c.h.HeadersIdent}
+	header["Server"] = []string{c.h.ServerName}
 	header["X-Amz-Request-Id"] = []string{c.id}
 	header["X-Amz-Id-2"] = []string{c.h.ids.long(c.id)}
 	// What is stored may be hostile, and the console lives on the same origin.
@@ -143,8 +143,10 @@ func (c *call) serve() error {
 	if err := c.checkHeaders(op); err != nil {
 		return err
 	}
-	if err := c.authorize(op.action, c.resource()); err != nil {
-		return err
+	if op.action != "" {
+		if err := c.authorize(op.action, c.resource()); err != nil {
+			return err
+		}
 	}
 	return op.serve(c)
 }

@@ -102,8 +102,10 @@ func (c *call) contentMD5() ([]byte, error) {
 // bodyBytes is the size of the body to come: S3 wants it told beforehand.
 func (c *call) bodyBytes() (int64, error) {
 	n := c.signed.Bytes
+	// net/http takes a request without the header for an empty one.
+	untold := n == 0 && c.r.ProtoMajor == 1 && c.header("Content-Length") == "" && !c.signed.Payload.Chunked()
 	switch {
-	case n < 0:
+	case n < 0 || untold:
 		return 0, errNoLength
 	case n > c.h.PutBytesMax:
 		return 0, &fault{code: "EntityTooLarge", status: 400, message: "Your proposed upload exceeds the maximum allowed size",

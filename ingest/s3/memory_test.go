@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/md5"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -496,5 +495,3 @@ func (m *memory) objectCount() (n int) {
 	}
 	return n
 }
-
-var errOutOfPaper = errors.New("out of paper")

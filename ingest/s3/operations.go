@@ -20,7 +20,7 @@ var levelNames = [...]string{"the service", "a bucket", "an object"}
 // tried in their order; the first whose query keys and header are all there is taken.
 type operation struct {
 	name   string
-	action string // what the authorize func is asked for
+	action string // what the authorize func is asked for; empty: the operation asks for itself
 	method string
 	level  level
 	keys   string // sub-resource query keys that select it, with spaces between
@@ -47,7 +47,7 @@ var operations = []operation{
 	{name: "HeadBucket", action: "s3:ListBucket", method: "HEAD", level: bucketLevel, serve: headBucket},
 	{name: "CreateBucket", action: "s3:CreateBucket", method: "PUT", level: bucketLevel, serve: createBucket},
 	{name: "DeleteBucket", action: "s3:DeleteBucket", method: "DELETE", level: bucketLevel, serve: deleteBucket},
-	{name: "DeleteObjects", action: "s3:DeleteObject", method: "POST", level: bucketLevel, keys: "delete", serve: deleteObjects},
+	{name: "DeleteObjects", method: "POST", level: bucketLevel, keys: "delete", serve: deleteObjects},
 
 	{name: "GetObjectTagging", action: "s3:GetObjectTagging", method: "GET", level: objectLevel, keys: "tagging", params: "versionId", serve: getObjectTagging},
 	{name: "GetObjectAttributes", action: "s3:GetObjectAttributes", method: "GET", level: objectLevel, keys: "attributes", params: "versionId", serve: getObjectAttributes},

@@ -24,7 +24,8 @@ type Body struct {
 }
 
 // Body wraps the body of the signed request.
-func (s *Signed) Body(wire io.Reader) *Body {
+func (s *Signed) Body(body io.Reader) *Body {
+	wire := wireReader{body}
 	b := &Body{source: wire, expects: s.Bytes, want: s.declared}
 	if s.Payload == Hashed {
 		b.sum = sha256.New()
@@ -34,6 +35,17 @@ func (s *Signed) Body(wire io.Reader) *Body {
 		b.source = b.chunks
 	}
 	return b
+}
+
+// wireReader marks what goes wrong below as the sender's doing.
+type wireReader struct{ r io.Reader }
+
+func (w wireReader) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	if err != nil && err != io.EOF && !errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("%w: %w", ErrBroken, err)
+	}
+	return n, err
 }
 
 // Read returns io.EOF only once all is proved.

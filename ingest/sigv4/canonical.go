@@ -2,7 +2,6 @@ package sigv4
 
 import (
 	"crypto/sha256"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,13 +12,9 @@ import (
 // canonical appends the canonical request:
 //
 //	method ⏎ path ⏎ query ⏎ name:value ⏎ … ⏎ ⏎ signed names ⏎ payload hash
-func (c *claim) canonical(b []byte, r *http.Request, payload string) ([]byte, error) {
+func (c *claim) canonical(b []byte, r *http.Request, path, payload string) []byte {
 	b = append(append(b, r.Method...), '\n')
-	b, err := appendPath(b, r.URL.EscapedPath(), c.scope.Service)
-	if err != nil {
-		return nil, fmt.Errorf("%w: path: %w", ErrMismatch, err)
-	}
-	b = append(b, '\n')
+	b = append(append(b, path...), '\n')
 	b = appendQuery(b, c.query, c.presigned)
 	b = append(b, '\n')
 	for _, name := range c.headers {
@@ -35,23 +30,30 @@ func (c *claim) canonical(b []byte, r *http.Request, payload string) ([]byte, er
 		b = append(b, name...)
 	}
 	b = append(b, '\n')
-	return append(b, payload...), nil
+	return append(b, payload...)
 }
 
-// appendPath encodes the path: once for s3, whose keys are arbitrary bytes, and
-// once more on top of the wire's form for every other service.
-func appendPath(b []byte, wire, service string) ([]byte, error) {
+// pathForms are the forms of the path that a signer may have signed. For s3,
+// whose keys are arbitrary bytes, it is the path encoded once and strictly;
+// a client that puts another encoding on the wire may have signed that as it
+// stands, which is as unambiguous. Every other service encodes the wire's form
+// once more.
+func pathForms(wire, service string) []string {
 	if wire == "" {
 		wire = "/"
 	}
 	if service != "s3" {
-		return appendEscaped(b, wire, true), nil
+		return []string{string(appendEscaped(nil, wire, true))}
 	}
 	plain, err := url.PathUnescape(wire)
 	if err != nil {
-		return nil, err
+		return []string{wire}
 	}
-	return appendEscaped(b, plain, true), nil
+	strict := string(appendEscaped(make([]byte, 0, len(wire)), plain, true))
+	if strict == wire {
+		return []string{wire}
+	}
+	return []string{strict, wire}
 }
 
 // appendQuery sorts the parameters by their encoded form, the signature left out.

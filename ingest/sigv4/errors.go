@@ -24,6 +24,7 @@ var (
 	ErrLength         = errors.New("the header x-amz-decoded-content-length is malformed")
 	ErrBodyTooLarge   = errors.New("the body is larger than the limit")
 	ErrIncomplete     = errors.New("the body ended before all its bytes were there")
+	ErrBroken         = errors.New("the body could not be read")
 	ErrChunk          = errors.New("the chunked body is malformed")
 	ErrChunkSignature = errors.New("a chunk's signature does not match")
 	ErrTrailer        = errors.New("the trailers are malformed")

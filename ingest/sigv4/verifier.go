@@ -200,22 +200,29 @@ func checkSignedHeaders(r *http.Request, signed []string) error {
 var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 2048); return &b }}
 
 func (v *Verifier) prove(r *http.Request, c *claim, secret, payload string) (*Signed, error) {
-	buffer := scratch.Get().(*[]byte)
-	defer scratch.Put(buffer)
-	canonical, err := c.canonical((*buffer)[:0], r, payload)
-	if err != nil {
-		return nil, err
-	}
-	*buffer = canonical
-	var text [512]byte
 	key := v.keys.get(secret, c.scope)
-	want := mac(key[:], string(c.stringToSign(text[:0], canonical)))
-	if subtle.ConstantTimeCompare(want[:], c.signature[:]) != 1 {
+	if !c.holds(r, key, payload) {
 		return nil, ErrMismatch
 	}
 	v.keys.keep(secret, c.scope, key)
 	return &Signed{
 		Scope: c.scope, At: c.at, Presigned: c.presigned, Token: c.token, Query: c.query, Bytes: r.ContentLength,
-		key: key, signature: want, stamp: c.at.Format(timeLayout) + "\n" + c.scope.text(),
+		key: key, signature: c.signature, stamp: c.at.Format(timeLayout) + "\n" + c.scope.text(),
 	}, nil
+}
+
+// holds reports whether the signature is that of the request.
+func (c *claim) holds(r *http.Request, key [32]byte, payload string) bool {
+	buffer := scratch.Get().(*[]byte)
+	defer scratch.Put(buffer)
+	var text [scopeBytesMax + 128]byte
+	for _, path := range pathForms(r.URL.EscapedPath(), c.scope.Service) {
+		canonical := c.canonical((*buffer)[:0], r, path, payload)
+		*buffer = canonical
+		want := mac(key[:], string(c.stringToSign(text[:0], canonical)))
+		if subtle.ConstantTimeCompare(want[:], c.signature[:]) == 1 {
+			return true
+		}
+	}
+	return false
 }
