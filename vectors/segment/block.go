@@ -192,6 +192,9 @@ func (k *Block) Inverses() []float32 { return k.inverses }
 // Neighbourhoods given to the rows when they were written.
 func (k *Block) Neighbourhoods() []uint32 { return k.neighbourhoods }
 
+// Inverse of row i's length.
+func (k *Block) Inverse(i int) float32 { return k.inverses[i] }
+
 // Vector of row i.
 func (k *Block) Vector(i int) []float32 { return k.vectors[i*k.dim : (i+1)*k.dim : (i+1)*k.dim] }
 

@@ -1,0 +1,185 @@
+package vectors
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tarnlake/tarn/vectors/segment"
+)
+
+// cache holds opened blocks, the least recently used leave first. A block that is
+// wanted by several at once is read once.
+type cache struct {
+	store    Store
+	bytesMax int64
+	mu       struct {
+		sync.Mutex
+		blocks map[blockName]*cached
+		recent *list.List // of *cached; the front was used last
+		bytes  int64
+	}
+}
+
+type blockName struct {
+	inc           incarnation
+	segment       uint64
+	neighbourhood uint32
+}
+
+type cached struct {
+	name  blockName
+	at    *list.Element
+	done  chan struct{} // closed when block or err is set
+	block *segment.Block
+	err   error
+}
+
+func newCache(s Store, bytesMax int64) *cache {
+	c := &cache{store: s, bytesMax: bytesMax}
+	c.mu.blocks = map[blockName]*cached{}
+	c.mu.recent = list.New()
+	return c
+}
+
+// blocks opens the blocks of parts, several at once where they must be read.
+// read counts the bytes that came from the store.
+func (c *cache) blocks(ctx context.Context, parts []part) (blocks []*segment.Block, read int64, err error) {
+	blocks = make([]*segment.Block, len(parts))
+	var missing []int
+	for i := range parts {
+		if blocks[i] = c.peek(&parts[i]); blocks[i] == nil {
+			missing = append(missing, i)
+			read += int64(parts[i].entry.Bytes)
+		}
+	}
+	if len(missing) == 0 {
+		return blocks, 0, nil
+	}
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.SetLimit(readsAtOnce)
+	for _, i := range missing {
+		tasks.Go(func() (err error) {
+			blocks[i], err = c.block(ctx, &parts[i])
+			return err
+		})
+	}
+	return blocks, read, tasks.Wait()
+}
+
+func nameOf(p *part) blockName {
+	return blockName{p.file.inc, p.file.seq, p.entry.Neighbourhood}
+}
+
+// peek is a block that is there already, or nil.
+func (c *cache) peek(p *part) *segment.Block {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	it := c.mu.blocks[nameOf(p)]
+	if it == nil || it.block == nil {
+		return nil
+	}
+	c.mu.recent.MoveToFront(it.at)
+	return it.block
+}
+
+func (c *cache) block(ctx context.Context, p *part) (*segment.Block, error) {
+	for {
+		it, mine := c.claim(p)
+		if mine {
+			return c.fill(ctx, it, p)
+		}
+		select {
+		case <-it.done:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if it.err == nil {
+			return it.block, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		// Whoever read it failed, perhaps only because it was cancelled: try ourselves.
+	}
+}
+
+// claim is the cache's item for a block; mine where the caller must fill it.
+func (c *cache) claim(p *part) (it *cached, mine bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if it := c.mu.blocks[nameOf(p)]; it != nil {
+		return it, false
+	}
+	it = &cached{name: nameOf(p), done: make(chan struct{})}
+	it.at = c.mu.recent.PushFront(it)
+	c.mu.blocks[it.name] = it
+	return it, true
+}
+
+func (c *cache) fill(ctx context.Context, it *cached, p *part) (*segment.Block, error) {
+	block, err := readBlock(ctx, c.store, p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	it.block, it.err = block, err
+	close(it.done)
+	if err != nil {
+		c.remove(it)
+		return nil, err
+	}
+	c.mu.bytes += int64(block.Bytes())
+	for c.mu.bytes > c.bytesMax && c.mu.recent.Len() > 1 {
+		oldest := c.oldest()
+		if oldest == nil || oldest == it {
+			break
+		}
+		c.mu.bytes -= int64(oldest.block.Bytes())
+		c.remove(oldest)
+	}
+	return block, nil
+}
+
+// oldest is the least recently used block that is not being read.
+func (c *cache) oldest() *cached {
+	for at := c.mu.recent.Back(); at != nil; at = at.Prev() {
+		if it := at.Value.(*cached); it.block != nil {
+			return it
+		}
+	}
+	return nil
+}
+
+func (c *cache) remove(it *cached) {
+	c.mu.recent.Remove(it.at)
+	delete(c.mu.blocks, it.name)
+}
+
+// evict drops all blocks of an index.
+func (c *cache) evict(inc incarnation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for name, it := range c.mu.blocks {
+		if name.inc == inc && it.block != nil {
+			c.mu.bytes -= int64(it.block.Bytes())
+			c.remove(it)
+		}
+	}
+}
+
+func readBlock(ctx context.Context, s Store, p *part) (*segment.Block, error) {
+	b := make([]byte, p.entry.Bytes)
+	if err := s.ReadBlob(ctx, p.file.blob, b, p.entry.Offset); err != nil {
+		return nil, fmt.Errorf("read neighbourhood %d in segment %d: %w", p.entry.Neighbourhood, p.file.seq, err)
+	}
+	block, err := segment.OpenBlock(b)
+	if err != nil {
+		return nil, fmt.Errorf("open neighbourhood %d in segment %d: %w", p.entry.Neighbourhood, p.file.seq, err)
+	}
+	if block.Len() != int(p.entry.Rows) {
+		return nil, fmt.Errorf("open neighbourhood %d in segment %d: %w: %d rows, the directory says %d", p.entry.Neighbourhood, p.file.seq, ErrCorrupt, block.Len(), p.entry.Rows)
+	}
+	return block, nil
+}

@@ -1,0 +1,178 @@
+package vectors
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"github.com/tarnlake/tarn/objects/index"
+	"github.com/tarnlake/tarn/vectors/distance"
+)
+
+// How many neighbourhoods an automatic query looks into. Queries are drawn from
+// the stored vectors; their exact neighbours are found by comparing with all; what
+// counts is in which place of the query's order each neighbour's
+// neighbourhood stands. The margins are for queries that are less like the
+// stored vectors than the samples are.
+const (
+	calibratedK        = 10
+	calibrationQueries = 64
+	calibrationRecall  = 0.98 // of the samples; what is promised is 0.95
+	calibrationMargin  = 1.25
+	drawnTowards       = 0.25 // of every second sample: the share of another stored vector
+)
+
+type sampled struct {
+	values []float32
+	id     uint64 // of the vector that it is; 0: it is none
+}
+
+// sample draws queries: stored vectors, every second one drawn towards another.
+func (o *opened) sample(ctx context.Context, m *moment, n int) ([]sampled, error) {
+	rng, err := o.random()
+	if err != nil {
+		return nil, err
+	}
+	var list []sampled
+	for i := range n {
+		a, id, err := o.anyRow(ctx, m, rng.IntN)
+		if err != nil || a == nil {
+			return list, err
+		}
+		if i%2 == 0 {
+			list = append(list, sampled{a, id})
+			continue
+		}
+		b, _, err := o.anyRow(ctx, m, rng.IntN)
+		if err != nil {
+			return list, err
+		}
+		mixed := slices.Clone(a)
+		for j := range mixed {
+			mixed[j] += drawnTowards * (b[j] - mixed[j])
+		}
+		if o.rec.spec.Metric != distance.Cosine || distance.Inverse(mixed) < 1e15 && distance.Norm(mixed) > 1e-15 {
+			list = append(list, sampled{mixed, 0})
+		}
+	}
+	return list, nil
+}
+
+// anyRow is some row of the tail or of a segment; nil where there is none.
+func (o *opened) anyRow(ctx context.Context, m *moment, intn func(int) int) ([]float32, uint64, error) {
+	total := 0
+	for _, p := range m.tail {
+		total += p.rows()
+	}
+	if total+m.rows == 0 {
+		return nil, 0, nil
+	}
+	at := intn(total + m.rows)
+	for _, p := range m.tail {
+		if at < p.rows() {
+			return p.block.Vector(at), p.block.IDs()[at], nil
+		}
+		at -= p.rows()
+	}
+	for _, h := range m.sortedHomes() {
+		for _, p := range h.parts {
+			if at >= int(p.entry.Rows) {
+				at -= int(p.entry.Rows)
+				continue
+			}
+			blocks, _, err := o.e.cache.blocks(ctx, []part{p})
+			if err != nil {
+				return nil, 0, err
+			}
+			return blocks[0].Vector(at), blocks[0].IDs()[at], nil
+		}
+	}
+	return nil, 0, nil
+}
+
+// calibrate chooses the probes anew and publishes them.
+func (o *opened) calibrate(ctx context.Context, m *moment, _ *plan) (index.Position, error) {
+	samples, err := o.sample(ctx, m, calibrationQueries)
+	if err != nil {
+		return "", err
+	}
+	next := m.upkeep
+	next.calibratedRows = uint64(m.rows)
+	next.probes, next.recall, err = o.measure(ctx, m, samples)
+	if err != nil {
+		return "", err
+	}
+	s := stepping{o: o, m: m}
+	s.txn.Conditions = []index.Condition{
+		{Kind: index.KeyVersion, Key: recordKey(o.bucket, o.rec.spec.Name), Version: o.recVersion},
+		o.upkeepCondition(m.view),
+	}
+	s.put(o.keys.key(keyUpkeep, ""), nil, next.encode())
+	res, err := o.e.commit(ctx, s.txn)
+	return res.Position, err
+}
+
+// measure compares samples with all rows of the segments, block by block.
+func (o *opened) measure(ctx context.Context, m *moment, samples []sampled) (probes int, recall float64, err error) {
+	type neighbour struct {
+		best
+		homes map[uint64]uint32 // of found ids
+	}
+	queries := make([]*distance.Query, len(samples))
+	nearest := make([]neighbour, len(samples))
+	for i := range samples {
+		queries[i] = distance.NewQuery(o.rec.spec.Metric, samples[i].values)
+		nearest[i] = neighbour{best: best{k: calibratedK}, homes: map[uint64]uint32{}}
+	}
+	var scores []float32
+	for _, h := range m.sortedHomes() {
+		blocks, _, err := o.e.cache.blocks(ctx, h.parts)
+		if err != nil {
+			return 0, 0, err
+		}
+		for _, b := range blocks {
+			scores = slices.Grow(scores[:0], b.Len())[:b.Len()]
+			for i := range queries {
+				queries[i].Rows(b.Vectors(), b.Inverses(), scores)
+				for row, d := range scores {
+					if id := b.IDs()[row]; id != samples[i].id && nearest[i].wants(d, id) && o.alive(m, b, row) {
+						nearest[i].add(found{distance: d, id: id})
+						nearest[i].homes[id] = h.id
+					}
+				}
+			}
+		}
+	}
+	places := make([]int, len(m.homes)) // how many neighbours stand in which place
+	total := 0
+	for i := range samples {
+		rank := map[uint32]int{}
+		order := m.centroids.Order(queries[i])
+		for id, ok := order.Next(); ok; id, ok = order.Next() {
+			rank[id] = len(rank)
+		}
+		for _, f := range nearest[i].found {
+			places[rank[nearest[i].homes[f.id]]]++
+			total++
+		}
+	}
+	probes, recall = chooseProbes(places, total)
+	return probes, recall, nil
+}
+
+// chooseProbes is the least number of places that hold enough of the
+// neighbours, with a margin, and the share that it then holds.
+func chooseProbes(places []int, total int) (probes int, recall float64) {
+	if total == 0 {
+		return len(places), 1
+	}
+	sums, sum := make([]int, len(places)+1), 0
+	for i, n := range places {
+		sum += n
+		sums[i+1] = sum
+	}
+	for probes = 1; probes < len(places) && float64(sums[probes]) < calibrationRecall*float64(total); probes++ {
+	}
+	probes = min(len(places), int(math.Ceil(float64(probes)*calibrationMargin))+1)
+	return probes, float64(sums[probes]) / float64(total)
+}

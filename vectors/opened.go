@@ -1,0 +1,305 @@
+package vectors
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tarnlake/tarn/objects"
+	"github.com/tarnlake/tarn/objects/index"
+	"github.com/tarnlake/tarn/vectors/segment"
+)
+
+// opened is an index in memory. It begins by loading, then follows.
+type opened struct {
+	e          *Engine
+	bucket     string
+	rec        indexRecord
+	recVersion uint64 // of the index's record: every write demands it
+	keys       keyspace
+
+	ready   chan struct{} // closed when loading ended
+	loadErr error         // set before ready is closed
+	stale   chan struct{} // closed when it left memory
+	retired sync.Once
+	usedNS  atomic.Int64 // when it was last asked for
+	ids     allocator
+	work    chan struct{} // holds one token: who has it does upkeep
+	upkeep  upkeepNotes   // guarded by work
+
+	mu struct { // never held across I/O, nor while vectors are compared
+		sync.RWMutex
+		loading []pending // entries that came while loading; nil afterwards
+		loaded  bool
+		view    *view
+		seq     uint64                       // version of the last entry applied
+		sources map[objects.VersionID]uint64 // dead sources, and the entry that told of it
+		room    chan struct{}                // closed when the tail shrinks; nil while nobody waits
+	}
+}
+
+// pending is an entry that waits for the end of loading.
+type pending struct {
+	at      index.Position
+	version uint64
+	changes []change
+}
+
+func (o *opened) retire() { o.retired.Do(func() { close(o.stale) }) }
+
+func (o *opened) isStale() bool {
+	select {
+	case <-o.stale:
+		return true
+	default:
+		return false
+	}
+}
+
+// apply takes the changes of one entry. It is called by the follower only.
+func (o *opened) apply(ctx context.Context, entry *index.Entry, changes []change) error {
+	o.mu.Lock()
+	if !o.mu.loaded {
+		o.mu.loading = append(o.mu.loading, pending{entry.Position, entry.Version, changes})
+		o.mu.Unlock()
+		return nil
+	}
+	o.mu.Unlock()
+	return o.applyChanges(ctx, entry.Version, changes)
+}
+
+func (o *opened) applyChanges(ctx context.Context, version uint64, changes []change) error {
+	d, err := o.decode(ctx, version, changes)
+	if err != nil {
+		return err
+	}
+	var next *view
+	if d.structural {
+		next = o.mu.view.next(&o.rec.spec, d) // only the follower replaces the view
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if next != nil {
+		o.mu.view = next
+	}
+	for _, t := range d.pushes {
+		o.mu.view.join(&o.rec.spec, t)
+	}
+	for _, s := range d.sources {
+		o.mu.sources[s] = version
+	}
+	o.mu.seq = version
+	if next != nil && o.mu.room != nil {
+		close(o.mu.room)
+		o.mu.room = nil
+	}
+	if len(d.sources) > 0 || o.mu.view.wantsUpkeep(&o.e.o.Tuning) {
+		o.e.wake()
+	}
+	return nil
+}
+
+// delta is what one entry changes in a view.
+type delta struct {
+	structural bool
+	pushes     []*push // new in the tail
+	folded     map[string]bool
+	segments   map[uint64]*segmentFile // nil: gone
+	homes      map[uint32]*home        // nil: gone
+	clearHomes bool
+	rowFiles   []*rowFile
+	superseded *[]uint64
+	upkeep     *upkeepRecord
+	version    uint64
+	sources    []objects.VersionID
+}
+
+func (o *opened) decode(ctx context.Context, version uint64, changes []change) (*delta, error) {
+	d := &delta{version: version, folded: map[string]bool{}, segments: map[uint64]*segmentFile{}, homes: map[uint32]*home{}}
+	for _, c := range changes {
+		if c.mutation == nil {
+			d.sources = append(d.sources, c.source)
+			continue
+		}
+		if err := o.decodeOne(ctx, d, c); err != nil {
+			return nil, fmt.Errorf("follow key %q: %w", c.mutation.Key, err)
+		}
+	}
+	return d, nil
+}
+
+func (o *opened) decodeOne(ctx context.Context, d *delta, c change) error {
+	put := c.mutation.Kind == index.Put
+	d.structural = d.structural || !put || c.key.kind != keyTail
+	switch c.key.kind {
+	case keyTail:
+		return o.decodePush(ctx, d, c, put)
+	case keySegment:
+		return o.decodeSegment(ctx, d, c, put)
+	case keyNeighbourhood:
+		return decodeHome(d, c)
+	case keyRowFile:
+		if put {
+			f, err := openRowFile(c.mutation.Value)
+			d.rowFiles = append(d.rowFiles, f)
+			return err
+		}
+	case keySuperseded:
+		ids := []uint64{}
+		var err error
+		if put {
+			ids, err = o.readSuperseded(ctx, c.mutation.Value)
+		}
+		d.superseded = &ids
+		return err
+	case keyUpkeep:
+		if !put {
+			return nil
+		}
+		_, payload, err := objects.DecodeValue(c.mutation.Value)
+		if err != nil {
+			return err
+		}
+		u, err := decodeUpkeepRecord(payload)
+		d.upkeep = &u
+		return err
+	}
+	return nil
+}
+
+func (o *opened) decodePush(ctx context.Context, d *delta, c change, put bool) error {
+	if !put {
+		d.folded[string(c.mutation.Key)] = true
+		return nil
+	}
+	if p, ok := c.content.(*push); ok {
+		p.version = d.version
+		d.pushes = append(d.pushes, p)
+		return nil
+	}
+	p, err := o.readPush(ctx, c.mutation.Key, c.mutation.Value, d.version)
+	d.pushes = append(d.pushes, p)
+	return err
+}
+
+func (o *opened) decodeSegment(ctx context.Context, d *delta, c change, put bool) error {
+	seq, err := parseHex(c.key.rest)
+	if err != nil {
+		return err
+	}
+	if !put {
+		d.segments[seq] = nil
+		return nil
+	}
+	if s, ok := c.content.(*segmentFile); ok {
+		d.segments[seq] = s
+		return nil
+	}
+	s, err := o.readSegment(ctx, seq, c.mutation.Value)
+	d.segments[seq] = s
+	return err
+}
+
+func decodeHome(d *delta, c change) error {
+	if c.mutation.Kind == index.DeleteRange {
+		d.clearHomes = true
+		return nil
+	}
+	id, err := parseHex(c.key.rest)
+	if err != nil {
+		return err
+	}
+	if c.mutation.Kind == index.Delete {
+		d.homes[uint32(id)] = nil
+		return nil
+	}
+	h, err := openHome(uint32(id), c.mutation.Value)
+	d.homes[uint32(id)] = h
+	return err
+}
+
+// moment is the state that one query, get or step of upkeep works on. What comes
+// later does not change its answers.
+type moment struct {
+	*view
+	seq     uint64
+	tail    []*push
+	sources bool // there are dead sources
+	deaths  bool // there are superseded ids
+}
+
+func (o *opened) moment() moment {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	v := o.mu.view
+	return moment{view: v, seq: o.mu.seq, tail: slices.Clip(v.tail), sources: len(o.mu.sources) > 0, deaths: len(v.dead) > 0}
+}
+
+// deltas are the rows of the tail that belong to a neighbourhood. Those with a
+// version above the moment's are not part of it.
+func (o *opened) deltas(m *moment, id uint32) []ref {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return slices.Clip(m.view.deltas[id])
+}
+
+// alive reports whether row i of a block was alive at the moment.
+func (o *opened) alive(m *moment, b *segment.Block, i int) bool {
+	if !m.deaths && !m.sources {
+		return true
+	}
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	if died, dead := m.dead[b.IDs()[i]]; dead && died <= m.seq {
+		return false
+	}
+	return !m.sources || !o.sourceDead(m.seq, b.SourceVersion(i))
+}
+
+// sourceDead needs mu.
+func (o *opened) sourceDead(seq uint64, source objects.VersionID) bool {
+	if source == (objects.VersionID{}) {
+		return false
+	}
+	died, dead := o.mu.sources[source]
+	return dead && died <= seq
+}
+
+// deadSources copies the sources that were dead at the moment.
+func (o *opened) deadSources(m *moment) map[objects.VersionID]uint64 {
+	if !m.sources {
+		return nil
+	}
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return maps.Clone(o.mu.sources)
+}
+
+// awaitRoom waits while the tail is over its bound.
+func (o *opened) awaitRoom(ctx context.Context) error {
+	for {
+		o.mu.Lock()
+		if o.mu.view.tailBytes <= o.e.o.Tuning.TailBytesMax {
+			o.mu.Unlock()
+			return nil
+		}
+		if o.mu.room == nil {
+			o.mu.room = make(chan struct{})
+		}
+		room := o.mu.room
+		o.mu.Unlock()
+		o.e.wake()
+		select {
+		case <-room:
+		case <-o.stale:
+			return nil
+		case <-ctx.Done():
+			return fmt.Errorf("wait for upkeep to fold the tail: %w", ctx.Err())
+		case <-o.e.ctx.Done():
+			return ErrClosed
+		}
+	}
+}

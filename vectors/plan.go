@@ -1,0 +1,210 @@
+package vectors
+
+import (
+	"slices"
+
+	"github.com/tarnlake/tarn/vectors/distance"
+)
+
+// plan is one step of upkeep. All steps are of one kind: take the tail, or not;
+// take the rows of some neighbourhoods; decide on centroids; write what was taken
+// as one new segment, every row to its nearest centroid; publish.
+type plan struct {
+	name      string
+	tail      bool
+	homes     []uint32 // whose rows are taken
+	divide    []uint32 // of homes: get several centroids in place of one
+	remove    []uint32 // of homes: lose their centroid
+	build     bool     // all rows, all centroids anew
+	calibrate bool     // nothing of the above
+}
+
+// Bounds of one step.
+const (
+	stepPushesMax   = 600 // of the tail: each is a mutation
+	stepHomesMax    = 32
+	stepDividesMax  = 4
+	neighboursMoved = 6 // nearest neighbourhoods whose rows are given anew beside a divided one
+	partsMax        = 4 // blocks of a neighbourhood
+	buildBytesMax   = 256 << 20
+	buildHomesMax   = 380     // centroids of one publish
+	buildEntryMax   = 760_000 // bytes of them
+)
+
+func (v *view) young() bool { return v.centroids == nil }
+
+// wantsFold reports whether the tail has passed its bounds.
+func (v *view) wantsFold(t *Tuning) bool {
+	if v.young() {
+		return v.tailRows >= t.YoungRows || v.tailBytes >= t.YoungBytes || len(v.tail) >= t.FoldRecords
+	}
+	return v.tailRows >= t.FoldRows || v.tailBytes >= t.FoldBytes || len(v.tail) >= t.FoldRecords
+}
+
+// wantsUpkeep is a quick look; plan is the long one.
+func (v *view) wantsUpkeep(t *Tuning) bool { return v.wantsFold(t) }
+
+// plan chooses the next step; nil: the index is in order.
+func (o *opened) plan(m *moment, all bool) *plan {
+	t := &o.e.o.Tuning
+	fold := m.wantsFold(t) || all && len(m.tail) > 0
+	total := m.rows + m.tailRows
+	switch {
+	case fold && (m.young() || o.outgrown(m, total)):
+		return &plan{name: "build", tail: true, build: true, homes: homeIDs(m)}
+	case fold:
+		return &plan{name: "fold", tail: true}
+	case m.young():
+		return nil
+	}
+	for _, choose := range []func(*moment, *Tuning) *plan{o.planDivide, o.planCompact, o.planRemove, o.planSweep, o.planReclaim, o.planCalibrate} {
+		if p := choose(m, t); p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+func homeIDs(m *moment) []uint32 {
+	if m.centroids == nil {
+		return nil
+	}
+	return m.centroids.IDs()
+}
+
+// outgrown: the index has tripled since all its centroids were made, and is
+// still small enough to make them all anew, which is better than dividing many.
+func (o *opened) outgrown(m *moment, total int) bool {
+	size := int64(total) * int64(4*o.rec.spec.Dimension+200)
+	return uint64(total) >= 3*max(m.upkeep.builtRows, 1) && size <= buildBytesMax && o.homesFor(total) <= buildHomesMax
+}
+
+// homesFor is how many neighbourhoods rows need, leaving them room to grow.
+func (o *opened) homesFor(rows int) int {
+	return max(1, rows*5/(o.e.o.Tuning.Target*4))
+}
+
+func (o *opened) planDivide(m *moment, t *Tuning) *plan {
+	var large []*home
+	for _, h := range m.sortedHomes() {
+		if h.rows > 2*t.Target && h.rows > 2*o.upkeep.stubborn[h.id] {
+			large = append(large, h)
+		}
+	}
+	if len(large) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(large, func(a, b *home) int { return b.rows - a.rows })
+	p := &plan{name: "divide"}
+	taken := map[uint32]bool{}
+	for _, h := range large[:min(len(large), stepDividesMax)] {
+		p.divide = append(p.divide, h.id)
+		if !taken[h.id] {
+			taken[h.id] = true
+			p.homes = append(p.homes, h.id)
+		}
+		for _, id := range o.around(m, h, neighboursMoved) {
+			if !taken[id] {
+				taken[id] = true
+				p.homes = append(p.homes, id)
+			}
+		}
+	}
+	return p
+}
+
+// around are the neighbourhoods nearest to one, without itself.
+func (o *opened) around(m *moment, h *home, n int) []uint32 {
+	metric := o.rec.spec.Metric
+	order := m.centroids.Order(distance.NewQuery(metric, h.centroid))
+	var list []uint32
+	for len(list) < n {
+		id, ok := order.Next()
+		if !ok {
+			break
+		}
+		if id != h.id {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+func (o *opened) planCompact(m *moment, _ *Tuning) *plan {
+	p := &plan{name: "compact"}
+	for _, h := range m.sortedHomes() {
+		if len(h.parts) > partsMax && len(p.homes) < stepHomesMax {
+			p.homes = append(p.homes, h.id)
+		}
+	}
+	return orNil(p)
+}
+
+func orNil(p *plan) *plan {
+	if len(p.homes) == 0 {
+		return nil
+	}
+	return p
+}
+
+// planRemove gives up the smallest neighbourhood where it is far below the target.
+func (o *opened) planRemove(m *moment, t *Tuning) *plan {
+	if len(m.homes) < 2 {
+		return nil
+	}
+	homes := m.sortedHomes()
+	least := slices.MinFunc(homes, func(a, b *home) int { return a.rows - b.rows })
+	if least.rows*6 > t.Target {
+		return nil
+	}
+	return &plan{name: "merge", homes: []uint32{least.id}, remove: []uint32{least.id}}
+}
+
+// planSweep rewrites neighbourhoods, in turn, while many superseded rows lie in them.
+func (o *opened) planSweep(m *moment, t *Tuning) *plan {
+	if len(m.superseded) <= m.rows/5+t.Target/4 {
+		return nil
+	}
+	p := &plan{name: "sweep"}
+	homes := m.sortedHomes()
+	from, _ := slices.BinarySearchFunc(homes, o.upkeep.swept+1, func(h *home, id uint32) int { return int(int64(h.id) - int64(id)) })
+	for i := range min(len(homes), stepHomesMax/2) {
+		p.homes = append(p.homes, homes[(from+i)%len(homes)].id)
+	}
+	return p
+}
+
+// planReclaim rewrites what is left in a segment of which less than half counts.
+func (o *opened) planReclaim(m *moment, _ *Tuning) *plan {
+	left := map[*segmentFile]int{}
+	for _, h := range m.homes {
+		for _, p := range h.parts {
+			left[p.file] += int(p.entry.Rows)
+		}
+	}
+	for file, rows := range left {
+		if 2*rows >= file.rows {
+			continue
+		}
+		p := &plan{name: "reclaim"}
+		for _, h := range m.sortedHomes() {
+			if len(p.homes) < stepHomesMax && slices.ContainsFunc(h.parts, func(p part) bool { return p.file == file }) {
+				p.homes = append(p.homes, h.id)
+			}
+		}
+		return p
+	}
+	return nil
+}
+
+// planCalibrate: the index grew or shrank by a third since its probes were chosen.
+func (o *opened) planCalibrate(m *moment, _ *Tuning) *plan {
+	then := float64(m.upkeep.calibratedRows)
+	if now := float64(m.rows); m.upkeep.probes > 0 && now < then*4/3 && now > then*2/3 {
+		return nil
+	}
+	if m.rows == 0 {
+		return nil
+	}
+	return &plan{name: "calibrate", calibrate: true}
+}

@@ -1,0 +1,362 @@
+package vectors
+
+import (
+	"context"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/tarnlake/tarn/vectors/distance"
+	"github.com/tarnlake/tarn/vectors/filter"
+	"github.com/tarnlake/tarn/vectors/segment"
+)
+
+// Request asks for the nearest neighbours of a vector, or of a stored one.
+type Request struct {
+	Values         []float32 // the vector; or
+	LikeKey        string    // the key of a stored vector, which is left out of the answer
+	TopK           int       // 1 to 10,000
+	Filter         []byte    // JSON; nil: all
+	Probes         int       // neighbourhoods to look into; 0: as many as the index's recall needs
+	Exact          bool      // compare with every vector
+	ReturnMetadata bool
+	ReturnDistance bool // a hit has its Distance in any case; this is for the doors
+	ReturnValues   bool
+	Explain        bool // likewise: an answer has its Explain in any case
+}
+
+// Hit is one neighbour.
+type Hit struct {
+	Key      string
+	Distance float32 // as package distance defines it for the index's metric
+	Metadata []byte
+	Values   []float32
+	Source   *Source
+}
+
+// Explain tells what a query did.
+type Explain struct {
+	Neighbourhoods int   // of the index
+	Probed         int   // looked into
+	Scanned        int64 // vectors compared
+	Reranked       int64 // of them, compared a second time with full numbers
+	BytesRead      int64 // from the store; the rest was in memory
+	Exact          bool
+	Recall         float64 // the index's last measurement
+	Took           time.Duration
+}
+
+// Answer is the nearest neighbours, the nearest first.
+type Answer struct {
+	Hits    []Hit
+	Explain Explain
+}
+
+// Query finds the nearest neighbours. It sees all that was acknowledged before it
+// began.
+func (e *Engine) Query(ctx context.Context, bucket, name string, r Request) (Answer, error) {
+	began := e.host.Clock.Now()
+	if r.TopK < 1 || r.TopK > TopKMax {
+		return Answer{}, invalid("topK", "is %d, must be 1 to %d", r.TopK, TopKMax)
+	}
+	if r.Probes < 0 {
+		return Answer{}, invalid("probes", "is %d, must not be negative", r.Probes)
+	}
+	f, err := filter.Parse(r.Filter)
+	if err != nil {
+		return Answer{}, invalidBelow("filter", err)
+	}
+	var answer Answer
+	err = e.steady(ctx, bucket, name, func(o *opened) error {
+		s, err := o.scanFor(ctx, &r, f)
+		if err != nil {
+			return err
+		}
+		if err := s.run(ctx, &r); err != nil {
+			return err
+		}
+		answer = s.answer(&r)
+		return nil
+	})
+	answer.Explain.Took = e.host.Clock.Now().Sub(began)
+	return answer, err
+}
+
+// scanFor makes a request ready for the index as it is now.
+func (o *opened) scanFor(ctx context.Context, r *Request, f *filter.Filter) (*scan, error) {
+	spec := &o.rec.spec
+	for _, name := range f.Fields() {
+		if !spec.filterable(name) {
+			return nil, invalid("filter."+name, "is one of the index's non-filterable metadata keys")
+		}
+	}
+	values := r.Values
+	if r.LikeKey != "" {
+		var err error
+		if values, err = o.like(ctx, r); err != nil {
+			return nil, err
+		}
+	} else if err := validateValues(spec, values, "queryVector"); err != nil {
+		return nil, err
+	}
+	return newScan(o, distance.NewQuery(spec.Metric, values), f, r.TopK, r.LikeKey), nil
+}
+
+func (o *opened) like(ctx context.Context, r *Request) ([]float32, error) {
+	if len(r.Values) > 0 {
+		return nil, invalid("queryVector", "is given beside the key of a stored vector")
+	}
+	if err := validateKey(r.LikeKey, "like"); err != nil {
+		return nil, err
+	}
+	m, version, err := o.mapping(ctx, o.keys.key(keyMapping, r.LikeKey))
+	if err != nil {
+		return nil, err
+	}
+	if version == 0 {
+		return nil, ErrNoVector
+	}
+	rows, err := o.fetch(ctx, []named{namedOf(r.LikeKey, m)}, true, false)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 {
+		return nil, ErrNoVector // its source died
+	}
+	return rows[0].Values, nil
+}
+
+// scan is one query under way.
+type scan struct {
+	o       *opened
+	m       moment
+	query   *distance.Query
+	filter  *filter.Filter
+	without string // a key that is left out
+	best    best
+	matches int // seen so far that were evaluated and passed
+	needed  int // matches that end the probing
+	scores  []float32
+	explain Explain
+}
+
+func newScan(o *opened, q *distance.Query, f *filter.Filter, k int, without string) *scan {
+	s := &scan{o: o, m: o.moment(), query: q, filter: f, without: without, best: best{k: k}, needed: k}
+	s.explain.Neighbourhoods = len(s.m.homes)
+	s.explain.Recall = s.m.upkeep.recall
+	return s
+}
+
+func (s *scan) run(ctx context.Context, r *Request) error {
+	probes := r.Probes
+	if probes == 0 {
+		probes = automaticProbes(&s.m, r.TopK)
+	}
+	if r.Exact || s.m.centroids == nil || probes >= len(s.m.homes) {
+		return s.everything(ctx)
+	}
+	if s.filter != nil {
+		// As many matches are wanted as an unfiltered query compares vectors, or
+		// half: then the matches are as densely searched as all vectors are.
+		s.needed = max(s.needed, probes*s.m.rows/(2*len(s.m.homes)))
+	}
+	return s.probe(ctx, probes)
+}
+
+// automaticProbes grows the calibrated count, which is for ten neighbours, with
+// the logarithm of topK.
+func automaticProbes(m *moment, topK int) int {
+	if m.upkeep.probes == 0 {
+		return len(m.homes) // not calibrated yet: be exact
+	}
+	factor := 1.0
+	if topK > calibratedK {
+		factor += 0.6 * math.Log2(float64(topK)/calibratedK)
+	}
+	return int(math.Ceil(factor * float64(m.upkeep.probes)))
+}
+
+// everything compares with every vector.
+func (s *scan) everything(ctx context.Context) error {
+	s.explain.Exact = true
+	s.explain.Probed = len(s.m.homes)
+	for _, p := range s.m.tail {
+		if p.block != nil {
+			s.block(p.block)
+		}
+	}
+	var parts []part
+	for _, h := range s.m.sortedHomes() {
+		parts = append(parts, h.parts...)
+	}
+	for some := range slices.Chunk(parts, 64) {
+		if err := s.parts(ctx, some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// probe looks into the nearest neighbourhoods, and into more while too few
+// matches were seen.
+func (s *scan) probe(ctx context.Context, probes int) error {
+	order := s.m.centroids.Order(s.query)
+	for batch := probes; ; batch = max(probes/2, 4) {
+		var parts []part
+		var ids []uint32
+		for range batch {
+			id, ok := order.Next()
+			if !ok {
+				break
+			}
+			ids = append(ids, id)
+			parts = append(parts, s.m.homes[id].parts...)
+		}
+		for _, id := range ids {
+			s.deltas(id)
+		}
+		if err := s.parts(ctx, parts); err != nil {
+			return err
+		}
+		s.explain.Probed += len(ids)
+		if len(ids) < batch || s.matches >= s.needed && len(s.best.found) == s.best.k {
+			s.explain.Exact = s.explain.Probed == s.explain.Neighbourhoods
+			return nil
+		}
+	}
+}
+
+func (s *scan) parts(ctx context.Context, parts []part) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	blocks, read, err := s.o.e.cache.blocks(ctx, parts)
+	s.explain.BytesRead += read
+	if err != nil {
+		return err
+	}
+	for _, b := range blocks {
+		s.block(b)
+	}
+	return nil
+}
+
+// block compares with every row of a block.
+func (s *scan) block(b *segment.Block) {
+	n := b.Len()
+	if cap(s.scores) < n {
+		s.scores = make([]float32, n)
+	}
+	scores := s.scores[:n]
+	s.query.Rows(b.Vectors(), b.Inverses(), scores)
+	s.explain.Scanned += int64(n)
+	for i, d := range scores {
+		s.consider(b, i, d)
+	}
+}
+
+// deltas compares with the rows of the tail that belong to a neighbourhood.
+func (s *scan) deltas(id uint32) {
+	for _, r := range s.o.deltas(&s.m, id) {
+		if r.push.version > s.m.seq {
+			continue
+		}
+		b := r.push.block
+		s.explain.Scanned++
+		s.consider(b, r.row, s.query.Row(b.Vector(r.row), b.Inverse(r.row)))
+	}
+}
+
+func (s *scan) consider(b *segment.Block, i int, d float32) {
+	near := s.best.wants(d, b.IDs()[i])
+	if !near && s.matches >= s.needed {
+		return
+	}
+	if s.filter != nil && !s.filter.Match(b.Document(i)) {
+		return
+	}
+	if !s.o.alive(&s.m, b, i) || s.without != "" && b.Key(i) == s.without {
+		return
+	}
+	s.matches++
+	if near {
+		s.best.add(found{d, b.IDs()[i], b, i})
+	}
+}
+
+func (s *scan) answer(r *Request) Answer {
+	a := Answer{Explain: s.explain}
+	for _, f := range s.best.sorted() {
+		row := f.block.Row(f.row)
+		hit := Hit{Key: row.Key, Distance: f.distance, Source: row.Source}
+		if r.ReturnMetadata {
+			hit.Metadata = slices.Clone(row.Metadata)
+		}
+		if r.ReturnValues {
+			hit.Values = slices.Clone(row.Vector)
+		}
+		a.Hits = append(a.Hits, hit)
+	}
+	return a
+}
+
+// Recall is what Engine.Recall measured.
+type Recall struct {
+	Recall       float64 // share of the exact neighbours that were found
+	Samples      int
+	Probes       int   // neighbourhoods that an automatic query looks into
+	ExactScanned int64 // vectors compared for the exact answers
+}
+
+// Recall answers queries both ways, by probing and exactly, and tells how many of the
+// k nearest neighbours the first way finds. The queries are stored vectors,
+// every second one drawn towards another.
+func (e *Engine) Recall(ctx context.Context, bucket, name string, samples, k int) (Recall, error) {
+	if samples < 1 || samples > PageMax {
+		return Recall{}, invalid("samples", "is %d, must be 1 to %d", samples, PageMax)
+	}
+	if k < 1 || k > GetMax {
+		return Recall{}, invalid("k", "is %d, must be 1 to %d", k, GetMax)
+	}
+	o, m, err := e.current(ctx, bucket, name)
+	if err != nil {
+		return Recall{}, err
+	}
+	queries, err := o.sample(ctx, &m, samples)
+	if err != nil {
+		return Recall{}, err
+	}
+	r := Recall{Samples: len(queries), Probes: m.upkeep.probes, Recall: 1}
+	wanted, got := 0, 0
+	for _, q := range queries {
+		exact, err := e.Query(ctx, bucket, name, Request{Values: q.values, TopK: k, Exact: true})
+		if err != nil {
+			return r, err
+		}
+		quick, err := e.Query(ctx, bucket, name, Request{Values: q.values, TopK: k})
+		if err != nil {
+			return r, err
+		}
+		r.ExactScanned += exact.Explain.Scanned
+		wanted += len(exact.Hits)
+		got += overlap(exact.Hits, quick.Hits)
+	}
+	if wanted > 0 {
+		r.Recall = float64(got) / float64(wanted)
+	}
+	return r, nil
+}
+
+func overlap(a, b []Hit) int {
+	keys := map[string]bool{}
+	for _, h := range a {
+		keys[h.Key] = true
+	}
+	n := 0
+	for _, h := range b {
+		if keys[h.Key] {
+			n++
+		}
+	}
+	return n
+}

@@ -1,0 +1,111 @@
+package vectors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tarnlake/tarn/objects"
+	"github.com/tarnlake/tarn/objects/index"
+)
+
+// reap deletes the vectors whose source died since it last ran. They are hidden
+// already; afterwards they are superseded like any others, and upkeep drops their rows.
+func (o *opened) reap(ctx context.Context) error {
+	if o.loadErr != nil {
+		return nil
+	}
+	m := o.moment()
+	sources := o.deadSources(&m)
+	if len(sources) == o.upkeep.reaped {
+		return nil
+	}
+	after := []byte(nil)
+	for {
+		keys, last, err := o.orphans(ctx, sources, after)
+		if err != nil {
+			return err
+		}
+		if len(keys) > 0 {
+			if err := o.deleteOrphans(ctx, keys, sources); err != nil {
+				return err
+			}
+		}
+		if last == nil {
+			break
+		}
+		after = last
+	}
+	o.upkeep.reaped = len(sources)
+	return nil
+}
+
+// Bounds of one delete of the reaper: mappings read before it, and keys in it.
+const (
+	reapScanned = 10_000
+	reapKeysMax = 200
+)
+
+// orphans lists keys whose vector's source is dead, from after on; last is where
+// to go on, nil at the end.
+func (o *opened) orphans(ctx context.Context, sources map[objects.VersionID]uint64, after []byte) (keys []string, last []byte, err error) {
+	lo, hi := o.keys.all(keyMapping)
+	prefix := len(lo)
+	if after != nil {
+		lo = append(after, 0)
+	}
+	scanned := 0
+	for it, err := range o.e.index.Scan(ctx, lo, hi, index.ScanOptions{}) {
+		if err != nil {
+			return nil, nil, fmt.Errorf("scan for vectors of dead sources: %w", err)
+		}
+		_, payload, err := objects.DecodeValue(it.Value)
+		if err != nil {
+			return nil, nil, err
+		}
+		m, err := decodeMapping(payload)
+		if err != nil {
+			return nil, nil, err
+		}
+		if _, dead := sources[m.source]; dead {
+			keys = append(keys, string(it.Key[prefix:]))
+		}
+		if scanned++; scanned == reapScanned || len(keys) == reapKeysMax {
+			return keys, append([]byte(nil), it.Key...), nil
+		}
+	}
+	return keys, nil, nil
+}
+
+// deleteOrphans deletes keys that still mean a vector of a dead source.
+func (o *opened) deleteOrphans(ctx context.Context, keys []string, sources map[objects.VersionID]uint64) error {
+	for range attemptsMax {
+		w := &write{keys: keys}
+		if err := o.nameTail(w); err != nil {
+			return err
+		}
+		err := o.commitOnce(ctx, w, sources)
+		var failed *index.ConditionError
+		if err == nil || errors.As(err, &failed) && failed.Condition == 0 {
+			return nil // deleted, or the whole index is
+		}
+		if !errors.As(err, &failed) {
+			return fmt.Errorf("delete vectors of dead sources: %w", err)
+		}
+	}
+	return objects.ErrConflict
+}
+
+// commitOnce deletes w's keys only as they are now, and only while each means a
+// vector of a dead source: a new vector under such a key must live.
+func (o *opened) commitOnce(ctx context.Context, w *write, sources map[objects.VersionID]uint64) error {
+	txn, err := o.transactionIf(ctx, w, func(m mapping) bool { _, dead := sources[m.source]; return dead })
+	if err != nil || len(txn.Mutations) == 0 {
+		return err
+	}
+	_, err = o.e.commit(ctx, txn)
+	if err != nil {
+		o.e.handover.take(w.tailKey, nil)
+	}
+	return err
+}

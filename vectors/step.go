@@ -1,0 +1,368 @@
+package vectors
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/tarnlake/tarn/objects"
+	"github.com/tarnlake/tarn/objects/index"
+	"github.com/tarnlake/tarn/vectors/navigate"
+	"github.com/tarnlake/tarn/vectors/segment"
+)
+
+// stepping is a step of upkeep under way.
+type stepping struct {
+	o      *opened
+	m      *moment
+	p      *plan
+	rng    *rand.Rand
+	pushes []*push         // of the tail, oldest first: those that are folded
+	dead   map[uint64]bool // superseded by what is in segments or folded
+	gone   map[uint64]bool // of these: found, and left out
+	rows   []segment.Row   // all that was taken
+	fresh  []segment.Row   // of these: from the tail
+	from   []uint32        // of each row: the neighbourhood that it was in; 0: the tail
+
+	seq       uint64 // of the new segment
+	next      upkeepRecord
+	homes     map[uint32]*home // after the step
+	centroids *navigate.Centroids
+	txn       index.Txn
+}
+
+// step carries out a plan and publishes it in one transaction. A crash before the
+// commit leaves everything as it was.
+func (o *opened) step(ctx context.Context, m *moment, p *plan) (index.Position, error) {
+	rng, err := o.random()
+	if err != nil {
+		return "", err
+	}
+	s := &stepping{o: o, m: m, p: p, rng: rng, next: m.upkeep, gone: map[uint64]bool{}}
+	s.seq = max(m.upkeep.nextSegment, 1)
+	s.next.nextSegment = s.seq + 1
+	s.next.nextNeighbourhood = max(s.next.nextNeighbourhood, 1)
+	if err := s.gather(ctx); err != nil {
+		return "", err
+	}
+	if useful, err := s.recentre(ctx); err != nil || !useful {
+		return "", err
+	}
+	return s.publish(ctx)
+}
+
+// gather takes the rows of the tail and of the plan's neighbourhoods, without
+// those that are superseded.
+//
+// Only deaths that are told by what is folded, or were told before, count: then
+// every superseded id is dropped together with its row, exactly once.
+func (s *stepping) gather(ctx context.Context) error {
+	if s.p.tail {
+		s.pushes = s.m.tail[:min(len(s.m.tail), stepPushesMax)]
+	}
+	s.dead = make(map[uint64]bool, len(s.m.superseded))
+	for _, id := range s.m.superseded {
+		s.dead[id] = true
+	}
+	for _, p := range s.pushes {
+		for _, id := range p.superseded {
+			s.dead[id] = true
+		}
+	}
+	for _, p := range s.pushes {
+		if p.block != nil {
+			s.takeBlock(p.block, 0)
+		}
+	}
+	s.fresh = slices.Clone(s.rows)
+	for _, id := range s.p.homes {
+		blocks, _, err := s.o.e.cache.blocks(ctx, s.m.homes[id].parts)
+		if err != nil {
+			return err
+		}
+		for _, b := range blocks {
+			s.takeBlock(b, id)
+		}
+	}
+	return nil
+}
+
+func (s *stepping) takeBlock(b *segment.Block, from uint32) {
+	for i, id := range b.IDs() {
+		if s.dead[id] {
+			s.gone[id] = true
+			continue
+		}
+		s.rows = append(s.rows, b.Row(i))
+		s.from = append(s.from, from)
+	}
+}
+
+// recentre decides which centroids there are after the step. It is not useful
+// where a neighbourhood that should be divided does not divide.
+func (s *stepping) recentre(ctx context.Context) (useful bool, err error) {
+	s.homes = maps.Clone(s.m.homes)
+	spec := &s.o.rec.spec
+	if s.p.build {
+		clear(s.homes)
+		k := min(s.o.homesFor(len(s.rows)), buildHomesMax, buildEntryMax/(4*spec.Dimension+128))
+		if err := s.cluster(ctx, s.rows, k); err != nil {
+			return false, err
+		}
+		s.next.builtRows = uint64(len(s.rows))
+	}
+	for _, id := range s.p.remove {
+		delete(s.homes, id)
+	}
+	for _, id := range s.p.divide {
+		if err := s.divide(ctx, id); err != nil {
+			return false, err
+		}
+	}
+	if len(s.p.divide) > 0 && len(s.homes) == len(s.m.homes) {
+		return false, nil
+	}
+	s.centroids = gatherCentroids(spec, s.homes)
+	return true, nil
+}
+
+// cluster adds new neighbourhoods for rows.
+func (s *stepping) cluster(ctx context.Context, rows []segment.Row, k int) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	centroids, err := s.centroidsOf(ctx, rows, k)
+	if err != nil {
+		return err
+	}
+	dim := s.o.rec.spec.Dimension
+	for c := range slices.Chunk(centroids, dim) {
+		id := s.next.nextNeighbourhood
+		s.next.nextNeighbourhood++
+		s.homes[id] = &home{id: id, floor: s.seq, centroid: c}
+	}
+	return nil
+}
+
+func (s *stepping) centroidsOf(ctx context.Context, rows []segment.Row, k int) ([]float32, error) {
+	spec := &s.o.rec.spec
+	matrix := make([]float32, 0, len(rows)*spec.Dimension)
+	for i := range rows {
+		matrix = append(matrix, directed(spec, rows[i].Vector, rows[i].Inverse)...)
+	}
+	return navigate.Cluster(ctx, spec.Metric, matrix, spec.Dimension, k, s.rng)
+}
+
+// divide puts several centroids in the place of one, unless nearly all rows
+// would follow a single one of them.
+func (s *stepping) divide(ctx context.Context, id uint32) error {
+	var rows []segment.Row
+	for i := range s.rows {
+		if s.from[i] == id {
+			rows = append(rows, s.rows[i])
+		}
+	}
+	spec := &s.o.rec.spec
+	centroids, err := s.centroidsOf(ctx, rows, max(2, s.o.homesFor(len(rows))))
+	if err != nil {
+		return err
+	}
+	n := len(centroids) / spec.Dimension
+	ids := make([]uint32, n)
+	for i := range ids {
+		ids[i] = uint32(i)
+	}
+	c := navigate.New(spec.Metric, spec.Dimension, ids, centroids)
+	sizes := make([]int, n)
+	for i := range rows {
+		sizes[c.Nearest(directed(spec, rows[i].Vector, rows[i].Inverse), nil)]++
+	}
+	if n < 2 || slices.Max(sizes)*10 > len(rows)*9 {
+		if s.o.upkeep.stubborn == nil {
+			s.o.upkeep.stubborn = map[uint32]int{}
+		}
+		s.o.upkeep.stubborn[id] = len(rows)
+		return nil
+	}
+	delete(s.homes, id)
+	for i, size := range sizes {
+		if size > 0 {
+			s.homes[s.next.nextNeighbourhood] = &home{id: s.next.nextNeighbourhood, floor: s.seq, centroid: c.Row(i)}
+			s.next.nextNeighbourhood++
+		}
+	}
+	return nil
+}
+
+// publish writes the segment and the row file, and commits.
+func (s *stepping) publish(ctx context.Context) (index.Position, error) {
+	o := s.o
+	s.txn.Conditions = []index.Condition{
+		{Kind: index.KeyVersion, Key: recordKey(o.bucket, o.rec.spec.Name), Version: o.recVersion},
+		o.upkeepCondition(s.m.view),
+	}
+	if err := s.writeSegment(ctx); err != nil {
+		return "", err
+	}
+	if err := s.writeRows(ctx); err != nil {
+		return "", err
+	}
+	if err := s.writeSuperseded(ctx); err != nil {
+		return "", err
+	}
+	s.changeHomes()
+	for _, p := range s.pushes {
+		s.delete([]byte(p.key))
+	}
+	s.dropSegments()
+	s.put(o.keys.key(keyUpkeep, ""), nil, s.next.encode())
+	res, err := o.e.commit(ctx, s.txn)
+	return res.Position, err
+}
+
+// upkeepCondition lets only one of several publishers win.
+func (o *opened) upkeepCondition(v *view) index.Condition {
+	key := o.keys.key(keyUpkeep, "")
+	if v.upkeepVersion == 0 {
+		return index.Condition{Kind: index.KeyAbsent, Key: key}
+	}
+	return index.Condition{Kind: index.KeyVersion, Key: key, Version: v.upkeepVersion}
+}
+
+func (s *stepping) put(key []byte, blobs []objects.Blob, payload []byte) []byte {
+	value := objects.EncodeValue(blobs, payload)
+	s.txn.Mutations = append(s.txn.Mutations, index.Mutation{Kind: index.Put, Key: key, Value: value})
+	return value
+}
+
+func (s *stepping) delete(key []byte) {
+	s.txn.Mutations = append(s.txn.Mutations, index.Mutation{Kind: index.Delete, Key: key})
+}
+
+// writeSegment gives every row to its nearest neighbourhood.
+func (s *stepping) writeSegment(ctx context.Context) error {
+	if len(s.rows) == 0 {
+		return nil
+	}
+	spec := &s.o.rec.spec
+	groups := map[uint32][]segment.Row{}
+	scratch := make([]float32, s.centroids.Len())
+	for i := range s.rows {
+		r := s.rows[i]
+		r.Neighbourhood = s.centroids.Nearest(directed(spec, r.Vector, r.Inverse), scratch)
+		groups[r.Neighbourhood] = append(groups[r.Neighbourhood], r)
+	}
+	b := segment.Builder{Sequence: s.seq, Dimension: spec.Dimension}
+	for id, rows := range groups {
+		if err := b.Add(id, rows); err != nil {
+			return err
+		}
+	}
+	data, head := b.Finish()
+	blob, err := s.o.e.o.Store.WriteBlob(ctx, bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return fmt.Errorf("write segment %d of %d bytes: %w", s.seq, len(data), err)
+	}
+	entries, err := segment.Directory(data[:head], s.seq, int64(len(data)))
+	if err != nil {
+		return fmt.Errorf("read back the directory of segment %d: %w", s.seq, err)
+	}
+	key := s.o.keys.segment(s.seq)
+	value := s.put(key, []objects.Blob{blob}, segmentRecord{head, len(s.rows)}.encode())
+	file := &segmentFile{inc: s.o.rec.inc, seq: s.seq, blob: blob, entries: entries, rows: len(s.rows)}
+	s.o.e.handover.give(key, value, file, int64(len(entries)*entryBytes))
+	return nil
+}
+
+const entryBytes = 24 // of a directory entry in memory
+
+// writeRows keeps the rows that come from the tail where others can read them.
+func (s *stepping) writeRows(ctx context.Context) error {
+	if len(s.fresh) == 0 {
+		return nil
+	}
+	slices.SortFunc(s.fresh, func(a, b segment.Row) int { return compareVersions(a.ID, b.ID) })
+	rows, ids := make([]Row, len(s.fresh)), make([]uint64, len(s.fresh))
+	for i, r := range s.fresh {
+		ids[i] = r.ID
+		rows[i] = Row{ID: r.ID, Key: r.Key, Vector: r.Vector, Metadata: r.Metadata, Bucket: s.o.bucket, Source: r.Source}
+	}
+	file, err := s.o.e.o.Rows.Write(ctx, s.o.bucket, s.o.rec.spec.Name, rows)
+	if err != nil {
+		return fmt.Errorf("write a row file of %d rows: %w", len(rows), err)
+	}
+	rec := rowFileRecord{file: file, runs: runsOf(ids)}
+	s.put(s.o.keys.rowFile(s.seq), file.Blobs, rec.encode())
+	return nil
+}
+
+// writeSuperseded keeps the ids whose rows are still in some segment.
+func (s *stepping) writeSuperseded(ctx context.Context) error {
+	var left []uint64
+	for id := range s.dead {
+		if !s.gone[id] {
+			left = append(left, id)
+		}
+	}
+	slices.Sort(left)
+	if slices.Equal(left, s.m.superseded) {
+		return nil
+	}
+	key := s.o.keys.key(keySuperseded, "")
+	if len(left) == 0 {
+		s.delete(key)
+		return nil
+	}
+	list := encodeIDList(left)
+	blob, err := s.o.e.o.Store.WriteBlob(ctx, bytes.NewReader(list), int64(len(list)))
+	if err != nil {
+		return fmt.Errorf("write %d superseded ids: %w", len(left), err)
+	}
+	w := newWriter()
+	w.count(len(left))
+	s.put(key, []objects.Blob{blob}, w.b)
+	return nil
+}
+
+// changeHomes publishes the neighbourhoods that changed: those whose rows were
+// taken count from the new segment on.
+func (s *stepping) changeHomes() {
+	keys := s.o.keys
+	if s.p.build {
+		lo, hi := keys.all(keyNeighbourhood)
+		s.txn.Mutations = append(s.txn.Mutations, index.Mutation{Kind: index.DeleteRange, Key: lo, End: hi})
+	}
+	for _, id := range s.p.homes {
+		switch h := s.homes[id]; {
+		case h != nil:
+			s.homes[id] = &home{id: id, floor: s.seq, centroid: h.centroid}
+		case !s.p.build:
+			s.delete(keys.neighbourhood(id))
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.homes)) {
+		if h := s.homes[id]; h.floor == s.seq {
+			rec := neighbourhoodRecord{floor: h.floor, centroid: h.centroid}
+			s.put(keys.neighbourhood(id), nil, rec.encode())
+		}
+	}
+}
+
+// dropSegments removes the segments of which no block counts any more.
+func (s *stepping) dropSegments() {
+	for seq, file := range s.m.segments {
+		if !slices.ContainsFunc(file.entries, func(e segment.Entry) bool {
+			h := s.homes[e.Neighbourhood]
+			return h != nil && h.floor <= seq
+		}) {
+			s.delete(s.o.keys.segment(seq))
+		}
+	}
+	s.o.upkeep.swept = 0
+	if s.p.name == "sweep" {
+		s.o.upkeep.swept = s.p.homes[len(s.p.homes)-1]
+	}
+}

@@ -1,0 +1,114 @@
+package vectors
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"testing"
+
+	"github.com/tarnlake/tarn/host"
+	"github.com/tarnlake/tarn/host/hosttest"
+	"github.com/tarnlake/tarn/objects"
+	"github.com/tarnlake/tarn/objects/index"
+	"github.com/tarnlake/tarn/objects/index/indextest"
+)
+
+// memoryStore is a real index over blobs in memory, with one bucket.
+type memoryStore struct {
+	h     *host.Host
+	ix    index.Index
+	mu    sync.Mutex
+	blobs map[[16]byte][]byte
+	next  uint64
+}
+
+const bucket = "shelf"
+
+func newMemoryStore(t testing.TB, seed int64) *memoryStore {
+	t.Helper()
+	h := host.Real(nil)
+	h.Entropy = hosttest.NewEntropy(seed)
+	s := &memoryStore{h: h, ix: indextest.New(t), blobs: map[[16]byte][]byte{}}
+	s.set(t, objects.BucketKey(bucket), nil)
+	return s
+}
+
+func (s *memoryStore) set(t testing.TB, key, value []byte, more ...index.Mutation) {
+	t.Helper()
+	_, err := s.ix.Commit(context.Background(), index.Txn{Mutations: append(more, index.Mutation{Kind: index.Put, Key: key, Value: value})})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *memoryStore) Host() *host.Host   { return s.h }
+func (s *memoryStore) Index() index.Index { return s.ix }
+
+func (s *memoryStore) WriteBlob(_ context.Context, r io.Reader, size int64) (objects.Blob, error) {
+	data, err := io.ReadAll(r)
+	if err != nil || int64(len(data)) != size {
+		return objects.Blob{}, fmt.Errorf("%d of %d bytes: %w", len(data), size, err)
+	}
+	if size <= objects.InlineBytesMax {
+		return objects.Blob{Bytes: size, Inline: data}, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next++
+	b := objects.Blob{Bytes: size}
+	for at := int64(0); at < size; at += objects.ShardBytesMax {
+		stripe := objects.Stripe{K: 1, Bytes: uint32(min(size-at, objects.ShardBytesMax)), Shards: make([]objects.Shard, 1)}
+		binary.LittleEndian.PutUint64(stripe.ID[:], s.next)
+		b.Stripes = append(b.Stripes, stripe)
+	}
+	s.blobs[b.Stripes[0].ID] = data
+	return b, nil
+}
+
+func (s *memoryStore) ReadBlob(_ context.Context, b objects.Blob, p []byte, off int64) error {
+	data := b.Inline
+	if len(b.Stripes) > 0 {
+		s.mu.Lock()
+		data = s.blobs[b.Stripes[0].ID]
+		s.mu.Unlock()
+	}
+	if off+int64(len(p)) > int64(len(data)) {
+		return io.ErrUnexpectedEOF
+	}
+	copy(p, data[off:])
+	return nil
+}
+
+// putObject makes version v the current one of an object; dropObject deletes it.
+func (s *memoryStore) putObject(t testing.TB, key string, v objects.VersionID) {
+	s.set(t, objects.ObjectKey(bucket, key), v[:])
+}
+
+func (s *memoryStore) dropObject(t testing.TB, key string, v objects.VersionID) {
+	s.set(t, append(objects.SourceDeadPrefix(bucket), v.String()...), nil, index.Mutation{Kind: index.Delete, Key: objects.ObjectKey(bucket, key)})
+}
+
+func (s *memoryStore) LinkSource(ctx context.Context, bucket, key string, v objects.VersionID) ([]index.Condition, []index.Mutation, error) {
+	it, err := s.ix.Get(ctx, objects.ObjectKey(bucket, key))
+	if errors.Is(err, index.ErrNotFound) || err == nil && !bytes.Equal(it.Value, v[:]) {
+		return nil, nil, objects.ErrPrecondition
+	}
+	return []index.Condition{{Kind: index.KeyVersion, Key: objects.ObjectKey(bucket, key), Version: it.Version}}, nil, err
+}
+
+func openEngine(t testing.TB, o Options) *Engine {
+	t.Helper()
+	e, err := Open(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	return e
+}
+
+// small makes neighbourhoods form early.
+var small = Tuning{YoungRows: 60, FoldRows: 40, FoldRecords: 12, Target: 12}

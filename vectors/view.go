@@ -1,0 +1,252 @@
+package vectors
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/tarnlake/tarn/objects"
+	"github.com/tarnlake/tarn/vectors/distance"
+	"github.com/tarnlake/tarn/vectors/navigate"
+	"github.com/tarnlake/tarn/vectors/segment"
+)
+
+// view is one manifest of an index with the tail that came after it. A publish
+// makes the next view; until then a view only grows, by joining pushes. Growing
+// parts are guarded by opened.mu.
+type view struct {
+	upkeep        upkeepRecord
+	upkeepVersion uint64              // of its key; 0: absent
+	centroids     *navigate.Centroids // nil while the index is young
+	homes         map[uint32]*home
+	segments      map[uint64]*segmentFile
+	rowFiles      []*rowFile
+	superseded    []uint64 // ids that are still in segments
+	rows          int      // in segments, the superseded among them
+
+	tail      []*push           // grows; oldest first
+	deltas    map[uint32][]ref  // grows; the tail's rows by neighbourhood; without centroids all are in 0
+	dead      map[uint64]uint64 // grows; superseded ids and the entry that told so
+	tailRows  int
+	tailBytes int64
+}
+
+// home is a neighbourhood in memory.
+type home struct {
+	id       uint32
+	floor    uint64 // sequence of the first segment that counts
+	centroid []float32
+	parts    []part // oldest first; set by settle, never changed
+	rows     int    // in parts
+}
+
+// part is one block of a neighbourhood.
+type part struct {
+	file  *segmentFile
+	entry segment.Entry
+}
+
+// segmentFile is a segment's place and directory.
+type segmentFile struct {
+	inc     incarnation
+	seq     uint64
+	blob    objects.Blob
+	entries []segment.Entry
+	rows    int
+}
+
+// push is one entry of the tail: rows that were put, ids that are superseded.
+type push struct {
+	key        string         // of its record
+	version    uint64         // of the entry that committed it
+	block      *segment.Block // nil: a delete
+	superseded []uint64
+}
+
+func (p *push) rows() int {
+	if p.block == nil {
+		return 0
+	}
+	return p.block.Len()
+}
+
+func (p *push) bytes() int64 {
+	n := int64(128 + 8*len(p.superseded))
+	if p.block != nil {
+		n += int64(p.block.Bytes())
+	}
+	return n
+}
+
+// ref is one row of the tail.
+type ref struct {
+	push *push
+	row  int
+}
+
+func emptyView() *view {
+	return &view{homes: map[uint32]*home{}, segments: map[uint64]*segmentFile{}, deltas: map[uint32][]ref{}, dead: map[uint64]uint64{}}
+}
+
+// join adds a push to the tail.
+func (v *view) join(spec *Spec, p *push) {
+	v.tail = append(v.tail, p)
+	v.tailRows += p.rows()
+	v.tailBytes += p.bytes()
+	for _, id := range p.superseded {
+		v.dead[id] = p.version
+	}
+	for i := range p.rows() {
+		id := p.block.Neighbourhoods()[i]
+		if v.homes[id] == nil {
+			id = v.nearest(spec, p.block, i)
+		}
+		v.deltas[id] = append(v.deltas[id], ref{p, i})
+	}
+}
+
+// nearest is the neighbourhood of row i; 0 while there is none.
+func (v *view) nearest(spec *Spec, b *segment.Block, i int) uint32 {
+	if v.centroids == nil {
+		return 0
+	}
+	return v.centroids.Nearest(directed(spec, b.Vector(i), b.Inverse(i)), nil)
+}
+
+// directed is the vector as centroids see it: of length 1 under Cosine.
+func directed(spec *Spec, v []float32, inverse float32) []float32 {
+	if spec.Metric != distance.Cosine {
+		return v
+	}
+	v = slices.Clone(v)
+	distance.Scale(v, inverse)
+	return v
+}
+
+// next is the view after a structural change. v must not grow meanwhile.
+func (v *view) next(spec *Spec, d *delta) *view {
+	n := &view{
+		upkeep: v.upkeep, upkeepVersion: v.upkeepVersion, superseded: v.superseded, centroids: v.centroids,
+		homes: maps.Clone(v.homes), segments: maps.Clone(v.segments),
+		rowFiles: append(slices.Clip(v.rowFiles), d.rowFiles...),
+	}
+	if d.upkeep != nil {
+		n.upkeep, n.upkeepVersion = *d.upkeep, d.version
+	}
+	if d.superseded != nil {
+		n.superseded = *d.superseded
+	}
+	for seq, s := range d.segments {
+		n.segments[seq] = s
+		if s == nil {
+			delete(n.segments, seq)
+		}
+	}
+	moved := n.takeHomes(spec, d)
+	n.settle()
+	n.takeTail(spec, v, d, moved)
+	return n
+}
+
+// takeHomes applies what the delta says of neighbourhoods, and returns which
+// ones have a new centroid, or none any more.
+func (n *view) takeHomes(spec *Spec, d *delta) map[uint32]bool {
+	moved := map[uint32]bool{}
+	old := n.homes
+	if d.clearHomes {
+		n.homes = map[uint32]*home{}
+	}
+	for id, h := range d.homes {
+		n.homes[id] = h
+		if h == nil {
+			delete(n.homes, id)
+		}
+	}
+	for id := range d.homes {
+		moved[id] = true
+	}
+	for id := range old {
+		moved[id] = moved[id] || n.homes[id] == nil
+	}
+	if len(moved) > 0 {
+		n.centroids = gatherCentroids(spec, n.homes)
+	}
+	moved[0] = true // where rows wait as long as there is no centroid
+	return moved
+}
+
+func gatherCentroids(spec *Spec, homes map[uint32]*home) *navigate.Centroids {
+	if len(homes) == 0 {
+		return nil
+	}
+	ids := slices.Sorted(maps.Keys(homes))
+	rows := make([]float32, 0, len(ids)*spec.Dimension)
+	for _, id := range ids {
+		rows = append(rows, homes[id].centroid...)
+	}
+	return navigate.New(spec.Metric, spec.Dimension, ids, rows)
+}
+
+// settle finds the blocks of every neighbourhood.
+func (n *view) settle() {
+	for id, h := range n.homes {
+		n.homes[id] = &home{id: id, floor: h.floor, centroid: h.centroid}
+	}
+	n.rows = 0
+	for _, seq := range slices.Sorted(maps.Keys(n.segments)) {
+		s := n.segments[seq]
+		for _, entry := range s.entries {
+			if h := n.homes[entry.Neighbourhood]; h != nil && seq >= h.floor {
+				h.parts = append(h.parts, part{s, entry})
+				h.rows += int(entry.Rows)
+				n.rows += int(entry.Rows)
+			}
+		}
+	}
+}
+
+// takeTail moves on what was not folded. Rows whose neighbourhood moved are
+// given to the nearest one anew.
+func (n *view) takeTail(spec *Spec, old *view, d *delta, moved map[uint32]bool) {
+	n.dead = make(map[uint64]uint64, len(n.superseded))
+	n.deltas = make(map[uint32][]ref, len(old.deltas))
+	for _, id := range n.superseded {
+		n.dead[id] = old.dead[id] // 0, which is always, for one that was not known here
+	}
+	folded := map[*push]bool{}
+	for _, p := range old.tail {
+		if d.folded[p.key] {
+			folded[p] = true
+			continue
+		}
+		n.tail = append(n.tail, p)
+		n.tailRows += p.rows()
+		n.tailBytes += p.bytes()
+		for _, id := range p.superseded {
+			n.dead[id] = p.version
+		}
+	}
+	var homeless []ref
+	for id, refs := range old.deltas {
+		for _, r := range refs {
+			switch {
+			case folded[r.push]:
+			case moved[id]:
+				homeless = append(homeless, r)
+			default:
+				n.deltas[id] = append(n.deltas[id], r)
+			}
+		}
+	}
+	for _, r := range homeless {
+		id := n.nearest(spec, r.push.block, r.row)
+		n.deltas[id] = append(n.deltas[id], r)
+	}
+}
+
+// sortedHomes are the neighbourhoods by id.
+func (v *view) sortedHomes() []*home {
+	list := slices.Collect(maps.Values(v.homes))
+	slices.SortFunc(list, func(a, b *home) int { return cmp.Compare(a.id, b.id) })
+	return list
+}
