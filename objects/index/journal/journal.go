@@ -40,8 +40,10 @@ type Journal struct {
 var _ index.Log = (*Journal)(nil)
 
 // Open recovers the journal, or begins it where Options.New is set. With fewer
-// than m+1 well drives it is read-only: what it then replays lies on the drives
-// that are present, and on m+1 once Reconfigure or an Append succeeded.
+// than m+1 well drives it is read-only until Reconfigure succeeds. Where it
+// then holds entries that may never have been acknowledged (after a crash, never
+// after Close), Replay yields them too but ends with index.ErrReadOnly: the
+// drives that are missing could still return without them.
 func Open(ctx context.Context, o Options) (*Journal, error) {
 	if err := o.complete(); err != nil {
 		return nil, err

@@ -9,9 +9,10 @@ import (
 	"github.com/tarnlake/tarn/objects/index"
 )
 
-// Replay yields the kept entries after a sequence. Where the fate of an append is
-// open it is settled first, by a new epoch that leaves the append's entries out;
-// where that fails Replay ends with the error, after the entries that stand.
+// Replay yields the kept entries after a sequence. Where the fate of entries is
+// open it is settled first by a new epoch, which leaves out those of an append that
+// failed, and has those that Open found. Where too few drives are well for that,
+// Replay ends with index.ErrReadOnly after all that it knows of.
 func (j *Journal) Replay(ctx context.Context, after uint64) iter.Seq2[index.LogEntry, error] {
 	return func(yield func(index.LogEntry, error) bool) {
 		open := j.settle(ctx)
@@ -38,7 +39,7 @@ func (j *Journal) Replay(ctx context.Context, after uint64) iter.Seq2[index.LogE
 	}
 }
 
-// settle decides an append whose fate is open.
+// settle decides the entries whose fate is open.
 func (j *Journal) settle(ctx context.Context) error {
 	j.mu.Lock()
 	closed, doubt := j.mu.closed, j.mu.doubt

@@ -32,6 +32,9 @@ func (j *Journal) restore(ctx context.Context) error {
 		j.o.Host.Log.Warn("the journal's epoch cannot be gone on with", "error", err)
 	}
 	j.seal(errors.New("journal: recovered from less than all drives of the epoch"))
+	j.mu.Lock()
+	j.mu.doubt = h.last > h.acknowledged // some drive may come without what comes after
+	j.mu.Unlock()
 	if err := j.nextEpoch(ctx, nil); errors.Is(err, ErrLost) {
 		return err
 	} else if err != nil {
