@@ -158,6 +158,24 @@ func (e *expected) check(b []byte, trailers http.Header) error {
 	return nil
 }
 
+// sumOf is a checksum by its name. Unlike Checksums.Get it takes no memory, five
+// times an object in every listing.
+func sumOf(c *objects.Checksums, name string) []byte {
+	switch name {
+	case objects.CRC32:
+		return c.CRC32
+	case objects.CRC32C:
+		return c.CRC32C
+	case objects.CRC64NVME:
+		return c.CRC64NVME
+	case objects.SHA1:
+		return c.SHA1
+	case objects.SHA256:
+		return c.SHA256
+	}
+	return nil
+}
+
 // checksumText is a checksum as clients see it; of a multipart object's parts
 // with their number.
 func checksumText(sum []byte, composite bool, parts int) string {
@@ -172,7 +190,7 @@ func checksumText(sum []byte, composite bool, parts int) string {
 func (c *call) checksumHeaders(sums objects.Checksums, parts int) {
 	found := false
 	for _, a := range algorithms {
-		if sum := sums.Get(a.name); sum != nil {
+		if sum := sumOf(&sums, a.name); sum != nil {
 			c.w.Header()[a.header] = []string{checksumText(sum, sums.Composite, parts)}
 			found = true
 		}
@@ -191,7 +209,7 @@ func checksumType(sums objects.Checksums) string {
 
 func (x *xmlWriter) checksums(sums objects.Checksums, parts int) (found bool) {
 	for _, a := range algorithms {
-		if sum := sums.Get(a.name); sum != nil {
+		if sum := sumOf(&sums, a.name); sum != nil {
 			x.text(a.element, checksumText(sum, sums.Composite, parts))
 			found = true
 		}

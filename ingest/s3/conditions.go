@@ -37,9 +37,16 @@ type readConditions struct {
 // not parse is no condition.
 func (c *call) conditionsOf(prefix string) readConditions {
 	r := readConditions{match: c.header(prefix + "If-Match"), noneMatch: c.header(prefix + "If-None-Match")}
-	r.modified, _ = http.ParseTime(c.header(prefix + "If-Modified-Since"))
-	r.unmodified, _ = http.ParseTime(c.header(prefix + "If-Unmodified-Since"))
+	r.modified = c.date(prefix + "If-Modified-Since")
+	r.unmodified = c.date(prefix + "If-Unmodified-Since")
 	return r
+}
+
+func (c *call) date(name string) (t time.Time) {
+	if v := c.header(name); v != "" {
+		t, _ = http.ParseTime(v)
+	}
+	return t
 }
 
 func (r readConditions) any() bool {

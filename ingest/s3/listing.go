@@ -101,7 +101,7 @@ func (l *listing) entries(c *call, x *xmlWriter) {
 		x.time("LastModified", o.Modified)
 		x.etag(o.ETag)
 		for _, a := range algorithms {
-			if o.Checksums.Get(a.name) != nil {
+			if sumOf(&o.Checksums, a.name) != nil {
 				x.text("ChecksumAlgorithm", a.word)
 				x.text("ChecksumType", checksumType(o.Checksums))
 			}

@@ -42,7 +42,7 @@ func uploadPart(c *call) error {
 // partChecksumHeaders tells a part's checksums: a part has no type of checksum.
 func (c *call) partChecksumHeaders(sums objects.Checksums) {
 	for _, a := range algorithms {
-		if sum := sums.Get(a.name); sum != nil {
+		if sum := sumOf(&sums, a.name); sum != nil {
 			c.w.Header()[a.header] = []string{checksumText(sum, false, 0)}
 		}
 	}

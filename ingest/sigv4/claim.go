@@ -58,7 +58,7 @@ func headerClaim(r *http.Request, header string, query Query) (claim, error) {
 	if err != nil {
 		return c, fmt.Errorf("%w: %w", ErrHeader, err)
 	}
-	if err := c.fill(fields["Credential"], fields["SignedHeaders"], fields["Signature"]); err != nil {
+	if err := c.fill(fields.credential, fields.headers, fields.signature); err != nil {
 		return c, fmt.Errorf("%w: %w", ErrHeader, err)
 	}
 	if c.at, err = headerTime(r.Header); err != nil {
@@ -68,25 +68,31 @@ func headerClaim(r *http.Request, header string, query Query) (claim, error) {
 }
 
 // headerFields reads "Credential=…, SignedHeaders=…, Signature=…" in any order.
-func headerFields(rest string) (map[string]string, error) {
-	fields := make(map[string]string, 3)
+func headerFields(rest string) (f struct{ credential, headers, signature string }, err error) {
 	for part := range strings.SplitSeq(rest, ",") {
 		name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
-		if !ok {
-			return nil, fmt.Errorf("a part is not name=value")
+		if !ok || value == "" {
+			return f, fmt.Errorf("a part is not name=value")
 		}
-		if name != "Credential" && name != "SignedHeaders" && name != "Signature" {
-			return nil, fmt.Errorf("an unknown part beside Credential, SignedHeaders and Signature")
+		to := &f.credential
+		switch name {
+		case "Credential":
+		case "SignedHeaders":
+			to = &f.headers
+		case "Signature":
+			to = &f.signature
+		default:
+			return f, fmt.Errorf("an unknown part beside Credential, SignedHeaders and Signature")
 		}
-		if _, twice := fields[name]; twice {
-			return nil, fmt.Errorf("%s is given twice", name)
+		if *to != "" {
+			return f, fmt.Errorf("%s is given twice", name)
 		}
-		fields[name] = value
+		*to = value
 	}
-	if len(fields) != 3 {
-		return nil, fmt.Errorf("all of Credential, SignedHeaders and Signature are needed")
+	if f.credential == "" || f.headers == "" || f.signature == "" {
+		return f, fmt.Errorf("all of Credential, SignedHeaders and Signature are needed")
 	}
-	return fields, nil
+	return f, nil
 }
 
 func (c *claim) fill(credential, headers, signature string) (err error) {
