@@ -1,0 +1,171 @@
+package s3vectors
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tarnlake/tarn/host"
+	"github.com/tarnlake/tarn/ingest/sigv4"
+	"github.com/tarnlake/tarn/objects"
+	"github.com/tarnlake/tarn/vectors"
+)
+
+// payloadBytesMax is S3 Vectors' limit of a request.
+const payloadBytesMax = 20 << 20
+
+// Buckets are the bucket operations that the door needs of the store.
+type Buckets interface {
+	CreateBucket(ctx context.Context, name string) (objects.Bucket, error)
+	Bucket(ctx context.Context, name string) (objects.Bucket, error)
+	Buckets(ctx context.Context) ([]objects.Bucket, error)
+	DeleteBucket(ctx context.Context, name string) error
+}
+
+// Engine is what the door needs of the vector engine.
+type Engine interface {
+	CreateIndex(ctx context.Context, bucket string, spec vectors.Spec) (vectors.Info, error)
+	Index(ctx context.Context, bucket, name string) (vectors.Info, error)
+	Indexes(ctx context.Context, bucket, prefix, after string, limit int) ([]vectors.Info, error)
+	DeleteIndex(ctx context.Context, bucket, name string) error
+	Put(ctx context.Context, bucket, name string, batch []vectors.Vector) error
+	Get(ctx context.Context, bucket, name string, keys []string, withValues, withMetadata bool) ([]vectors.Vector, error)
+	List(ctx context.Context, bucket, name string, r vectors.ListRequest) (vectors.Page, error)
+	Delete(ctx context.Context, bucket, name string, keys []string) error
+	Query(ctx context.Context, bucket, name string, r vectors.Request) (vectors.Answer, error)
+}
+
+// Authorize decides whether a signer may do an action, such as
+// "s3vectors:QueryVectors", on a resource named by its ARN.
+type Authorize func(ctx context.Context, accessKey, action, resource string) error
+
+// Options of the door. Every field but Served is needed.
+type Options struct {
+	Host      *host.Host
+	Buckets   Buckets
+	Engine    Engine
+	Secrets   sigv4.Secrets
+	Authorize Authorize
+	Region    string // in ARNs
+	Served    func(operation, accessKey string, status int, took time.Duration)
+}
+
+// Door serves S3 Vectors.
+type Door struct {
+	o      Options
+	verify *sigv4.Verifier
+}
+
+// New makes the door; it panics where a needed option is missing.
+func New(o Options) *Door {
+	if o.Host == nil || o.Buckets == nil || o.Engine == nil || o.Secrets == nil || o.Authorize == nil || o.Region == "" {
+		panic("s3vectors: New needs every option but Served")
+	}
+	if o.Served == nil {
+		o.Served = func(string, string, int, time.Duration) {}
+	}
+	return &Door{o: o, verify: sigv4.New(sigv4.Options{Secrets: o.Secrets, Clock: o.Host.Clock, Service: "s3vectors"})}
+}
+
+// call is one request under way.
+type call struct {
+	door *Door
+	ctx  context.Context
+	who  string // access key
+	op   string
+	body []byte
+}
+
+// operation decodes its input, acts, and returns its output or an error.
+type operation func(c *call) (any, error)
+
+var operations = map[string]operation{
+	"CreateVectorBucket": createVectorBucket, "GetVectorBucket": getVectorBucket,
+	"ListVectorBuckets": listVectorBuckets, "DeleteVectorBucket": deleteVectorBucket,
+	"CreateIndex": createIndex, "GetIndex": getIndex, "ListIndexes": listIndexes, "DeleteIndex": deleteIndex,
+	"PutVectors": putVectors, "GetVectors": getVectors, "ListVectors": listVectors,
+	"DeleteVectors": deleteVectors, "QueryVectors": queryVectors,
+	"PutVectorBucketPolicy": notKept, "GetVectorBucketPolicy": notKept, "DeleteVectorBucketPolicy": notKept,
+	"TagResource": notKept, "UntagResource": notKept, "ListTagsForResource": notKept,
+}
+
+// ServeHTTP answers one request.
+func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	begun := d.o.Host.Clock.Now()
+	id := d.requestID()
+	w.Header().Set("x-amzn-RequestId", id)
+	name := operationName(r)
+	who, out, err := d.serve(r, name)
+	status := http.StatusOK
+	if err != nil {
+		status = d.refuse(w, name, id, err)
+	} else {
+		answer(w, out)
+	}
+	d.o.Served(name, who, status, d.o.Host.Clock.Now().Sub(begun))
+}
+
+func (d *Door) serve(r *http.Request, name string) (who string, out any, err error) {
+	act := operations[name]
+	if act == nil {
+		return "", nil, &fault{status: http.StatusNotFound, kind: "UnknownOperationException", message: "no such operation: " + r.Method + " " + r.URL.Path}
+	}
+	signed, body, err := d.verify.VerifyBuffered(r, payloadBytesMax)
+	if err != nil {
+		return "", nil, err
+	}
+	c := &call{door: d, ctx: r.Context(), who: signed.Scope.AccessKey, op: name, body: body}
+	out, err = act(c)
+	return c.who, out, err
+}
+
+// operationName is the path of a POST, or the tag operation of a method.
+func operationName(r *http.Request) string {
+	if strings.HasPrefix(r.URL.Path, "/tags/") {
+		return map[string]string{http.MethodGet: "ListTagsForResource", http.MethodPost: "TagResource", http.MethodDelete: "UntagResource"}[r.Method]
+	}
+	if r.Method != http.MethodPost {
+		return ""
+	}
+	return strings.TrimPrefix(r.URL.Path, "/")
+}
+
+func answer(w http.ResponseWriter, out any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(out) // the client has gone: nobody is left to tell
+}
+
+func (d *Door) requestID() string {
+	var b [16]byte
+	if _, err := io.ReadFull(d.o.Host.Entropy, b[:]); err != nil {
+		return "unknown"
+	}
+	return hex.EncodeToString(b[:])
+}
+
+// decode reads the input of an operation. Members that are not known are
+// ignored, as the SDKs of later versions send them.
+func decode[T any](c *call) (*T, error) {
+	var in T
+	d := json.NewDecoder(bytes.NewReader(c.body))
+	if err := d.Decode(&in); err != nil && err != io.EOF {
+		return nil, decodeFault(err)
+	}
+	if d.More() {
+		return nil, invalid("", "the body holds more than one JSON value")
+	}
+	return &in, nil
+}
+
+func (c *call) authorize(resource string) error {
+	return c.door.o.Authorize(c.ctx, c.who, "s3vectors:"+c.op, resource)
+}
+
+func notKept(c *call) (any, error) {
+	return nil, &fault{status: http.StatusNotImplemented, kind: "ServiceUnavailableException", message: c.op + " is not kept by this version of Tarn"}
+}
