@@ -7,6 +7,7 @@ current lists. The columns are described in README.md.
 """
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
@@ -39,6 +40,12 @@ def main():
     options = arguments()
     out = options.out
     out.mkdir(parents=True, exist_ok=True)
+    with open(out / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a second run waits, then finds the work done
+        work(out, options)
+
+
+def work(out, options):
     if options.refresh:
         forget(out)
     if finished(out, options):
@@ -95,6 +102,7 @@ def texts(out, limit):
     """The rows to work on, sorted by key. They are kept in texts.parquet, so that a resumed run sees the same ones."""
     path = out / "texts.parquet"
     if not path.exists():
+        shutil.rmtree(out / "apt", ignore_errors=True)  # lists of a run that was killed may be incomplete
         rows = debian.packages(out / "apt")
         write(path, pa.Table.from_pylist(rows, text_schema()))
         shutil.rmtree(out / "apt")
@@ -139,10 +147,11 @@ def embedded(out, texts, threads):
     vectors = np.empty((len(distinct), DIMS), np.float32)
     folder = out / "chunks" / fingerprint(model, distinct)
     folder.mkdir(parents=True, exist_ok=True)
-    with tqdm(total=len(distinct), unit="text", smoothing=0.1, file=sys.stdout, mininterval=1) as progress:
+    with tqdm(total=len(distinct), unit="text", smoothing=0, file=sys.stdout, mininterval=1) as progress:
         for number, at in enumerate(range(0, len(order), TEXTS_PER_CHUNK)):
-            rows = order[at : at + TEXTS_PER_CHUNK]
-            vectors[rows] = chunk(folder / f"{number:05}.npy", model, [tokens[i] for i in rows])
+            rows, path = order[at : at + TEXTS_PER_CHUNK], folder / f"{number:05}.npy"
+            progress.initial += len(rows) if path.exists() else 0  # does not count towards the speed
+            vectors[rows] = chunk(path, model, [tokens[i] for i in rows])
             progress.update(len(rows))
     place = {text: at for at, text in enumerate(distinct)}
     return model, vectors[[place[text] for text in texts]]

@@ -4,6 +4,7 @@ A text is cut at TOKENS_MAX = 128 tokens, the two markers included; what follows
 the embedding server share this module, so that their vectors are comparable.
 """
 
+import concurrent.futures
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -41,7 +42,8 @@ class Embedder:
             raise ValueError(f"{archive.name}: {config['hidden_size']} dimensions, not {DIMS}")
         self.digest = hashlib.sha256(raw).hexdigest()
         self.tokenizer = tokenizer(vocabulary)
-        self.session = session(graph.encoder(graph.weights(raw), config), threads)
+        self.session = session(graph.encoder(graph.weights(raw), config))
+        self.workers = concurrent.futures.ThreadPoolExecutor(threads)
 
     def tokens(self, texts):
         """The token ids of each text, markers included: lists of 2 to TOKENS_MAX ints."""
@@ -56,8 +58,9 @@ class Embedder:
         """As vectors, from token ids. Texts of like length share a run, whatever the order in which they came."""
         out = np.empty((len(tokens), DIMS), np.float32)
         order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
-        for rows in batches(order, tokens):
-            out[rows] = self.batch([tokens[i] for i in rows])
+        runs = list(batches(order, tokens))
+        for rows, vectors in zip(runs, self.workers.map(lambda rows: self.batch([tokens[i] for i in rows]), runs)):
+            out[rows] = vectors
         return out
 
     def batch(self, tokens):
@@ -81,9 +84,10 @@ def tokenizer(vocabulary):
     return made
 
 
-def session(model, threads):
+def session(model):
+    """One thread a run, several runs at once: threads within a run would spin for each other on a busy machine."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
