@@ -1,0 +1,156 @@
+package objects
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tarnlake/tarn/objects/erasure"
+)
+
+// blobStripesInFlight bounds what one blob takes of Options.StripesInFlight.
+const blobStripesInFlight = 4
+
+// WriteBlob makes the bytes of r durable: inline to 1 KiB, as whole copies on
+// m+1 drives to 128 KiB, else in stripes. size is their number, or -1; of a
+// longer r only so much is read. The blob has no name: unless a transaction
+// commits it within Options.StageKept, its space is taken back.
+//
+// ErrReadOnly, ErrFull: too few drives took it. ErrIncompleteBody: r ended before size.
+func (s *Store) WriteBlob(ctx context.Context, r io.Reader, size int64) (Blob, error) {
+	if err := s.drives.writable(s.o.DataShards, s.o.ParityShards); err != nil {
+		return Blob{}, err
+	}
+	w := &blobWriter{s: s, r: r, left: size, unknown: size < 0, hold: s.pins.hold()}
+	defer w.close()
+	b, err := w.write(ctx)
+	if err != nil {
+		return Blob{}, fmt.Errorf("write blob: %w", err)
+	}
+	return b, nil
+}
+
+// blobWriter is one blob on its way to the drives.
+type blobWriter struct {
+	s       *Store
+	r       io.Reader
+	left    int64 // to be read, unless unknown
+	unknown bool
+	body    gathered
+	hold    *hold // keeps what was written from being swept
+}
+
+func (w *blobWriter) close() {
+	w.body.release()
+	w.hold.end(w.s.host.Clock.Now())
+}
+
+func (w *blobWriter) write(ctx context.Context) (Blob, error) {
+	if err := w.fill(SmallBytesMax + 1); err != nil {
+		return Blob{}, err
+	}
+	switch n := w.body.bytes; {
+	case n <= InlineBytesMax:
+		return Blob{Bytes: int64(n), Inline: w.body.clone()}, nil
+	case n <= SmallBytesMax:
+		st, err := w.small(ctx)
+		return Blob{Bytes: int64(n), Stripes: []Stripe{st}}, err
+	}
+	return w.large(ctx)
+}
+
+// fill gathers until there are most bytes, or all.
+func (w *blobWriter) fill(most int) error {
+	before := w.body.bytes
+	if !w.unknown {
+		most = min(most, before+int(min(w.left, int64(most))))
+	}
+	if err := w.body.fill(w.r, most); err != nil {
+		return err
+	}
+	w.left -= int64(w.body.bytes - before)
+	if w.body.ended && !w.unknown && w.left > 0 {
+		return fmt.Errorf("%w: %d bytes are missing", ErrIncompleteBody, w.left)
+	}
+	return nil
+}
+
+// small writes whole copies. The drives get memory of their own: one of them
+// may use it for longer than this call lasts.
+func (w *blobWriter) small(ctx context.Context) (Stripe, error) {
+	st := Stripe{Bytes: uint32(w.body.bytes), K: 1, M: uint8(w.s.o.ParityShards)}
+	payloads := make([][]byte, w.s.o.ParityShards+1)
+	copied := w.body.clone()
+	for i := range payloads {
+		payloads[i] = copied
+	}
+	if err := w.s.newID(&st.ID); err != nil {
+		return Stripe{}, err
+	}
+	_, err := w.s.lay(ctx, w.hold, &st, payloads)
+	return st, err
+}
+
+// large writes stripes, several at once.
+func (w *blobWriter) large(ctx context.Context) (Blob, error) {
+	var b Blob
+	var written []*Stripe
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.SetLimit(blobStripesInFlight)
+	stripeBytes := w.s.o.DataShards * ShardBytesMax
+	for {
+		if err := w.fill(stripeBytes); err != nil {
+			_ = group.Wait() // the body's error came first
+			return b, err
+		}
+		n := w.body.bytes
+		if n == 0 {
+			break
+		}
+		buffer, err := w.s.pool.Get(groupCtx)
+		if err != nil {
+			break // group.Wait tells why
+		}
+		w.body.copyTo(buffer.Payload(n))
+		w.body.release()
+		st := &Stripe{}
+		written, b.Bytes = append(written, st), b.Bytes+int64(n)
+		group.Go(func() error { return w.stripe(groupCtx, st, buffer, n) })
+	}
+	if err := group.Wait(); err != nil {
+		return Blob{}, err
+	}
+	for _, st := range written {
+		b.Stripes = append(b.Stripes, *st)
+	}
+	return b, ctx.Err()
+}
+
+// stripe encodes and writes the first n bytes of a buffer, and ends it.
+func (w *blobWriter) stripe(ctx context.Context, st *Stripe, buffer *erasure.Buffer, n int) error {
+	*st = Stripe{Bytes: uint32(n), K: uint8(w.s.o.DataShards), M: uint8(w.s.o.ParityShards)}
+	shards := buffer.Shards(n)
+	err := w.s.code.Encode(shards)
+	if err == nil {
+		err = w.s.newID(&st.ID)
+	}
+	late := false
+	if err == nil {
+		late, err = w.s.lay(ctx, w.hold, st, shards)
+	}
+	if late {
+		buffer.Abandon()
+	} else {
+		buffer.Release()
+	}
+	return err
+}
+
+func (s *Store) newID(id *[16]byte) error {
+	if _, err := io.ReadFull(s.host.Entropy, id[:]); err != nil {
+		return fmt.Errorf("draw a stripe's id: %w", err)
+	}
+	return nil
+}

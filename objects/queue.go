@@ -1,0 +1,59 @@
+package objects
+
+import "sync"
+
+// badMax bounds the shards that are remembered as bad.
+const badMax = 1 << 16
+
+// shardID names one shard of one stripe.
+type shardID struct {
+	stripe [16]byte
+	shard  uint8
+}
+
+// repairs are the stripes known to need repair; whose they are, a scan of the
+// index tells.
+type repairs struct {
+	due chan struct{} // holds one token when there is work
+	bad struct {
+		sync.Mutex
+		shards map[shardID]bool // reported by reads
+	}
+}
+
+func (r *repairs) init() {
+	r.due = make(chan struct{}, 1)
+	r.bad.shards = map[shardID]bool{}
+}
+
+func (r *repairs) wake() {
+	select {
+	case r.due <- struct{}{}:
+	default:
+	}
+}
+
+// incomplete: a stripe was written without all of its shards.
+func (r *repairs) incomplete([16]byte) { r.wake() }
+
+// report: a read of a shard failed.
+func (r *repairs) report(id shardID) {
+	r.bad.Lock()
+	if len(r.bad.shards) < badMax {
+		r.bad.shards[id] = true
+	}
+	r.bad.Unlock()
+	r.wake()
+}
+
+func (r *repairs) reported(id shardID) bool {
+	r.bad.Lock()
+	defer r.bad.Unlock()
+	return r.bad.shards[id]
+}
+
+func (r *repairs) forget(id shardID) {
+	r.bad.Lock()
+	defer r.bad.Unlock()
+	delete(r.bad.shards, id)
+}

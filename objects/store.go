@@ -1,0 +1,170 @@
+package objects
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tarnlake/tarn/host"
+	"github.com/tarnlake/tarn/objects/erasure"
+	"github.com/tarnlake/tarn/objects/index"
+)
+
+// Options of Open. Host and Drives must be set.
+type Options struct {
+	Host   *host.Host
+	Drives []string // folders
+
+	DataShards   int // k; default 4. Of an existing store: 0, or what it has.
+	ParityShards int // m; default 2; -1: none
+
+	// AutoFormat lets Open format folders that are empty: all of them for a new
+	// store, or in place of drives that are missing. Only for folders that are
+	// Tarn's own, for an unmounted disk looks the same.
+	AutoFormat bool
+
+	ExtentBytes     int64         // of a drive's extents; default 256 MiB
+	CheckpointBytes int64         // of journal after which the index is checkpointed; default 64 MiB
+	DriveTimeout    time.Duration // after which a drive is declared down; default 2 s
+	HedgeDelay      time.Duration // after which a read asks other drives too; default 100 ms
+	StripesInFlight int           // stripes being written at once; default 16
+	CacheBytes      int64         // of the index's cache; default 64 MiB
+	StageKept       time.Duration // in which a written blob must be committed; default 24 h
+	RepairPause     time.Duration // between two background repairs; default 5 s
+	SweepPause      time.Duration // between two background sweeps; default 10 min
+	Events          Events
+}
+
+func (o *Options) setDefaults() {
+	set(&o.DataShards, 4)
+	set(&o.ParityShards, 2)
+	o.ParityShards = max(o.ParityShards, 0)
+	set(&o.DriveTimeout, 2*time.Second)
+	set(&o.HedgeDelay, 100*time.Millisecond)
+	set(&o.StripesInFlight, 16)
+	set(&o.StageKept, 24*time.Hour)
+	set(&o.RepairPause, 5*time.Second)
+	set(&o.SweepPause, 10*time.Minute)
+}
+
+func set[T comparable](v *T, standard T) {
+	var zero T
+	if *v == zero {
+		*v = standard
+	}
+}
+
+// Events tell what the store does by itself. Each may be nil; they must not
+// wait, nor call the store.
+type Events struct {
+	DriveDown   func(drive uint16, cause error) // it failed or did not answer in time
+	DriveBack   func(drive uint16)
+	ShardBad    func(stripe [16]byte, shard int, drive uint16, cause error) // a read met a bad shard
+	Checkpoint  func(through uint64, err error)
+	ViewRebuilt func(dir string, applied uint64)
+}
+
+func (e *Events) driveDown(n uint16, cause error) {
+	if e.DriveDown != nil {
+		e.DriveDown(n, cause)
+	}
+}
+
+func (e *Events) driveBack(n uint16) {
+	if e.DriveBack != nil {
+		e.DriveBack(n)
+	}
+}
+
+func (e *Events) shardBad(stripe [16]byte, shard int, drive uint16, cause error) {
+	if e.ShardBad != nil {
+		e.ShardBad(stripe, shard, drive, cause)
+	}
+}
+
+// Store is the object layer over its drives.
+type Store struct {
+	host    *host.Host
+	idx     index.Index
+	o       Options
+	code    *erasure.Code
+	drives  drives
+	pool    *erasure.Pool // stripes being written
+	pins    pins
+	repairs repairs
+
+	life  context.Context // of background work; ends with Close
+	end   context.CancelFunc
+	tasks tasks // Close waits for them, but not for calls to drives that hang
+}
+
+// newStore is a store over an index and drives that are open, without its
+// background work.
+func newStore(o Options, idx index.Index, members []*member) (*Store, error) {
+	o.setDefaults()
+	code, err := erasure.New(o.DataShards, o.ParityShards)
+	if err != nil {
+		return nil, err
+	}
+	if code.Shards() > ShardsMax {
+		return nil, fmt.Errorf("objects: %d+%d shards, at most %d", o.DataShards, o.ParityShards, ShardsMax)
+	}
+	s := &Store{host: o.Host, idx: idx, o: o, code: code}
+	s.drives.all = members
+	s.pool = erasure.NewPool(code, ShardBytesMax, o.StripesInFlight)
+	s.pins.init()
+	s.repairs.init()
+	s.life, s.end = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// Index is where the store keeps what exists.
+func (s *Store) Index() index.Index { return s.idx }
+
+// Host is the outside world that the store was opened with.
+func (s *Store) Host() *host.Host { return s.host }
+
+// tasks counts goroutines. Unlike a sync.WaitGroup it can be waited for with a bound.
+type tasks struct {
+	mu   sync.Mutex
+	n    int
+	idle chan struct{} // closed when n reaches 0; nil while nobody waits
+}
+
+func (t *tasks) add() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.n++
+}
+
+func (t *tasks) done() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.n--
+	if t.n == 0 && t.idle != nil {
+		close(t.idle)
+		t.idle = nil
+	}
+}
+
+// wait ends when no task is left, or with ctx.
+func (t *tasks) wait(ctx context.Context) error {
+	t.mu.Lock()
+	if t.n == 0 {
+		t.mu.Unlock()
+		return nil
+	}
+	if t.idle == nil {
+		t.idle = make(chan struct{})
+	}
+	idle := t.idle
+	t.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return errors.New("objects: a drive hangs")
+	}
+}
