@@ -60,6 +60,21 @@ func (d *Disk) CrashClone(seed int64) *Disk {
 	return out
 }
 
+// Kill is the disk as the next process finds it after the present one was killed:
+// all as it was, unsynced writes among it, but for locks and faults. On the old Disk
+// everything fails from now on.
+func (d *Disk) Kill() *Disk {
+	d.cut.Store(true)
+	d.freeze.Lock()
+	defer d.freeze.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := NewDisk()
+	out.root, out.pending, out.capacity = d.root, d.pending, maps.Clone(d.capacity)
+	d.root, d.pending = newFolder(), nil
+	return out
+}
+
 // change runs f, which alters names, under the locks.
 func (d *Disk) change(op Op, f func() error) error {
 	if err := d.begin(op); err != nil {

@@ -400,3 +400,47 @@ func TestCrashClonesMayBeTakenBesideWriters(t *testing.T) {
 	}
 	<-done
 }
+
+func TestKilledProcessLeavesItsUnsyncedWrites(t *testing.T) {
+	d := hosttest.NewDisk()
+	f := durable(t, d, "d/a", []byte("synced"))
+	write(t, f, []byte(" and not"))
+	if _, err := d.Lock("d/lock"); err != nil {
+		t.Fatal(err)
+	}
+	next := d.Kill()
+	if _, err := f.Write([]byte("!")); !errors.Is(err, hosttest.ErrPowerCut) {
+		t.Errorf("a killed process writes: %v", err)
+	}
+	if got := string(read(t, next, "d/a")); got != "synced and not" {
+		t.Errorf("the next process sees %q", got)
+	}
+	if _, err := next.Lock("d/lock"); err != nil {
+		t.Errorf("the lock outlived its process: %v", err)
+	}
+	lost := false
+	for seed := range int64(50) {
+		lost = lost || string(read(t, next.CrashClone(seed), "d/a")) == "synced"
+	}
+	if !lost {
+		t.Error("what no process synced survived every power cut")
+	}
+}
+
+func TestShortWritesLeaveTheirFirstPart(t *testing.T) {
+	d := hosttest.NewDisk()
+	f := durable(t, d, "d/a", nil)
+	d.SetFault(func(op hosttest.Op) error {
+		if op.Kind == hosttest.Write {
+			return &hosttest.ShortWrite{Bytes: 3, Err: syscall.ENOSPC}
+		}
+		return nil
+	})
+	if n, err := f.Write([]byte("abcdef")); n != 3 || !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("wrote %d, %v", n, err)
+	}
+	d.SetFault(nil)
+	if got := string(read(t, d, "d/a")); got != "abc" {
+		t.Errorf("found %q", got)
+	}
+}

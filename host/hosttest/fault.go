@@ -80,6 +80,16 @@ func (d *Disk) Cut() bool { return d.cut.Load() }
 // Operations is the number of operations begun that change the disk.
 func (d *Disk) Operations() int64 { return d.operations.Load() }
 
+// ShortWrite is an error that a fault may return for a Write: so many bytes are
+// written, and the write fails with Err.
+type ShortWrite struct {
+	Bytes int64
+	Err   error
+}
+
+func (s *ShortWrite) Error() string { return "short write: " + s.Err.Error() }
+func (s *ShortWrite) Unwrap() error { return s.Err }
+
 // begin admits an operation, or says why it fails.
 func (d *Disk) begin(op Op) error {
 	op.Path, op.To = clean(op.Path), clean(op.To)

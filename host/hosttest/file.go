@@ -1,6 +1,7 @@
 package hosttest
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path"
@@ -96,13 +97,20 @@ func (f *file) advance(n int) {
 // WriteAt writes to the page cache.
 func (f *file) WriteAt(p []byte, off int64) (int, error) {
 	op := Op{Kind: Write, Path: f.path, Offset: off, Length: int64(len(p))}
-	if err := f.check(op, true); err != nil {
+	err := f.check(op, true)
+	var short *ShortWrite
+	if err != nil && !errors.As(err, &short) {
 		return 0, failed(op, err)
 	}
 	f.disk.freeze.RLock()
 	defer f.disk.freeze.RUnlock()
-	end, err := f.disk.room(f, off+int64(len(p)))
+	end, full := f.disk.room(f, off+int64(len(p)))
 	n := int(max(end-off, 0))
+	if err == nil {
+		err = full
+	} else {
+		n = int(min(int64(n), short.Bytes))
+	}
 	if n > 0 {
 		f.node.contents.writeAt(p[:n], off)
 	}

@@ -29,6 +29,14 @@ func Reboot(h *host.Host, seed int64) *host.Host {
 	return &host.Host{Clock: clock, Entropy: NewEntropy(seed), FS: DiskOf(h).CrashClone(seed), Log: h.Log}
 }
 
+// Restart is the host after its process was killed while the machine ran on: what
+// was written is still seen, synced or not, and locks are gone. The old host is dead.
+func Restart(h *host.Host, seed int64) *host.Host {
+	next := Reboot(h, seed)
+	next.FS = DiskOf(h).Kill()
+	return next
+}
+
 // NewEntropy is a reader of bytes that depend on nothing but seed and the order
 // of the reads.
 func NewEntropy(seed int64) io.Reader {

@@ -195,31 +195,37 @@ func (l *ledger) afterCrash(t *testing.T, h *host.Host) {
 	}
 }
 
+// TestWhatARecoveryShowedStays: after a kill the unsynced writes of the dead process
+// are still seen. Whoever found them by a scan relies on them.
 func TestWhatARecoveryShowedStays(t *testing.T) {
-	var l *ledger
-	hosttest.SomeCrashes(t, 5, 60, func(h *host.Host) {
-		l = newLedger()
+	for n := int64(20); ; n += 3 {
+		h, l := hosttest.New(n), newLedger()
+		hosttest.DiskOf(h).CutAfter(n)
 		_ = l.life(h)
-	}, func(h *host.Host) {
-		if !l.formatted {
+		if !hosttest.DiskOf(h).Cut() {
 			return
 		}
-		d := reopen(t, h, small)
+		if !l.formatted {
+			continue
+		}
+		next := hosttest.Restart(h, n)
+		d := reopen(t, next, small)
 		var shown []drive.Found
 		for class := drive.Journal; class <= drive.Stripe; class++ {
 			good, _ := scan(t, d, class)
 			shown = append(shown, good...)
 		}
-		again := reopen(t, hosttest.Reboot(h, 11), small)
+		again := reopen(t, hosttest.Reboot(next, 11), small)
 		for _, f := range shown {
 			if err := check(again, f.Address, drive.Record{Identity: f.Identity, Payload: f.Payload}); err != nil {
 				t.Errorf("a scan after the first crash showed it; after the second: %v", err)
 			}
 		}
-		if err := errors.Join(again.Close(), d.Close()); err != nil {
-			t.Error(err)
+		must(t, errors.Join(again.Close(), d.Close()))
+		if t.Failed() {
+			t.Fatalf("killed after %d operations", n)
 		}
-	})
+	}
 }
 
 // TestDriveBehavesAsAMap runs random histories of all operations, restarts and crashes.
@@ -263,6 +269,11 @@ func TestDriveBehavesAsAMap(t *testing.T) {
 				ok(d.Close())
 				reopen()
 			},
+			"kill": func(t *rapid.T) {
+				h = hosttest.Restart(h, 1)
+				_ = d.Close()
+				reopen()
+			},
 			"failed write": func(t *rapid.T) { l.failOne(t, h, d, class.Draw(t, "class")) },
 			"":             func(*rapid.T) {},
 		})
@@ -275,16 +286,20 @@ func TestDriveBehavesAsAMap(t *testing.T) {
 func (l *ledger) failOne(t *rapid.T, h *host.Host, d *drive.Drive, class drive.Class) {
 	left := rapid.IntRange(0, 4).Draw(t, "operation")
 	cause := rapid.SampledFrom([]error{errFault, errSpace}).Draw(t, "cause")
+	short := rapid.Int64Range(0, 9000).Draw(t, "written in part")
 	hosttest.DiskOf(h).SetFault(func(op hosttest.Op) error {
 		if !op.Kind.Changes() || op.Kind == hosttest.Truncate {
 			return nil
 		}
-		if left--; left == -1 {
-			return cause
+		if left--; left != -1 {
+			return nil
 		}
-		return nil
+		if op.Kind == hosttest.Write && short > 0 {
+			return &hosttest.ShortWrite{Bytes: short, Err: cause}
+		}
+		return cause
 	})
-	_ = l.append(d, class, rapid.IntRange(1, 9000).Draw(t, "bytes"))
+	_ = l.append(d, class, rapid.SliceOfN(rapid.IntRange(1, 3000), 1, 6).Draw(t, "sizes")...)
 	hosttest.DiskOf(h).SetFault(nil)
 	if err := l.append(d, class, 10); err != nil {
 		t.Fatalf("one failure ended the drive: %v", err)
