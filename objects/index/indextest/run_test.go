@@ -7,3 +7,5 @@ import (
 )
 
 func TestIndexInMemoryConforms(t *testing.T) { indextest.Run(t, indextest.New) }
+
+func TestTwoShardsConform(t *testing.T) { indextest.Run(t, indextest.NewTwoShards) }

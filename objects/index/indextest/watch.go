@@ -177,7 +177,7 @@ func watchContinuesSnapshot(t *testing.T, i index.Index) {
 				return
 			default:
 			}
-			if _, err := i.Commit(patient(t), mixed(0, n)); err != nil {
+			if _, err := i.Commit(patient(t), mixed(0, n%100)); err != nil {
 				failedCondition(t, err)
 			}
 		}
