@@ -1,0 +1,212 @@
+package index
+
+import (
+	"bytes"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+func newMachine(t testing.TB, max uint64) *Machine {
+	t.Helper()
+	m, err := OpenMachine(MachineOptions{FS: vfs.NewMem(), Dir: "view", Identity: [16]byte{0xee}, CacheBytes: 1 << 20, requestsMax: max})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	return m
+}
+
+func entryAt(t testing.TB, sequence uint64, at time.Duration, txn Txn) LogEntry {
+	t.Helper()
+	b, err := Proposal{Txn: txn, Proposed: time.Unix(0, int64(at))}.Encode(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return LogEntry{Sequence: sequence, Data: b}
+}
+
+func putTxn(id byte, key string) Txn {
+	return Txn{RequestID: RequestID{id}, Mutations: []Mutation{{Kind: Put, Key: []byte(key), Value: []byte("v")}}}
+}
+
+func applyOne(t testing.TB, m *Machine, e LogEntry) Applied {
+	t.Helper()
+	done, err := m.Apply([]LogEntry{e})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done[0]
+}
+
+func imageOf(t testing.TB, m *Machine) []byte {
+	t.Helper()
+	i, err := m.Image()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer i.Close()
+	var b bytes.Buffer
+	if err := i.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestRequestsAreRememberedByLogTime: an id is known for RequestKept of the
+// proposers' clocks, of which the latest counts, and not longer.
+func TestRequestsAreRememberedByLogTime(t *testing.T) {
+	m := newMachine(t, 0)
+	applyOne(t, m, entryAt(t, 1, time.Hour, putTxn(1, "a")))
+	applyOne(t, m, entryAt(t, 2, time.Hour+RequestKept-1, putTxn(2, "b")))
+	if !applyOne(t, m, entryAt(t, 3, time.Minute, putTxn(1, "a"))).Result.Repeated {
+		t.Fatal("forgotten before its time")
+	}
+	if applyOne(t, m, entryAt(t, 4, time.Hour+RequestKept, putTxn(1, "a"))).Result.Repeated {
+		t.Fatal("remembered beyond its time")
+	}
+	if !applyOne(t, m, entryAt(t, 5, 0, putTxn(1, "a"))).Result.Repeated {
+		t.Fatal("the second one was not remembered")
+	}
+	applyOne(t, m, entryAt(t, 6, 100*time.Hour, putTxn(3, "c")))
+	if m.state.requests != 1 {
+		t.Fatalf("%d requests are kept after all but one expired", m.state.requests)
+	}
+}
+
+// TestRememberedRequestsAreBounded: a clock that leapt ahead makes the table no
+// larger than its bound, and the oldest go first.
+func TestRememberedRequestsAreBounded(t *testing.T) {
+	m := newMachine(t, 10)
+	for n := range 100 {
+		applyOne(t, m, entryAt(t, uint64(n+1), time.Hour+time.Duration(n)*time.Second, putTxn(byte(n+1), "a")))
+		if m.state.requests > 11 {
+			t.Fatalf("%d requests are kept", m.state.requests)
+		}
+	}
+	if !applyOne(t, m, entryAt(t, 101, 0, putTxn(100, "a"))).Result.Repeated {
+		t.Fatal("the newest was forgotten")
+	}
+	if applyOne(t, m, entryAt(t, 102, 0, putTxn(1, "a"))).Result.Repeated {
+		t.Fatal("the oldest was kept")
+	}
+}
+
+// TestMachinesAgreeHoweverEntriesAreGrouped compares whole images.
+func TestMachinesAgreeHoweverEntriesAreGrouped(t *testing.T) {
+	var entries []LogEntry
+	for n := range 200 {
+		txn := putTxn(byte(n%60+1), fmt.Sprint(n%13))
+		switch n % 4 {
+		case 1:
+			txn.Conditions = []Condition{{Kind: KeyAbsent, Key: []byte(fmt.Sprint(n % 7))}}
+		case 2:
+			txn.Mutations = append(txn.Mutations, Mutation{Kind: DeleteRange, Key: []byte("3"), End: []byte("5")})
+		case 3:
+			txn.Mutations[0].Guard = &Condition{Kind: KeyExists, Key: []byte("4")}
+		}
+		entries = append(entries, entryAt(t, uint64(n+1), time.Duration(n)*20*time.Second, txn))
+	}
+	var want []byte
+	for _, size := range []int{1, 2, 7, 200} {
+		m := newMachine(t, 20)
+		for from := 0; from < len(entries); from += size {
+			if _, err := m.Apply(entries[from:min(from+size, len(entries))]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := m.Apply(entries[150:]); err != nil { // again: passed over
+			t.Fatal(err)
+		}
+		got := imageOf(t, m)
+		if want == nil {
+			want = got
+		}
+		if !bytes.Equal(got, want) {
+			t.Fatalf("groups of %d make another image than groups of 1", size)
+		}
+	}
+}
+
+// TestImageKeepsItsLayout prints a whole image with its meaning.
+func TestImageKeepsItsLayout(t *testing.T) {
+	m := newMachine(t, 0)
+	applyOne(t, m, entryAt(t, 1, 2*time.Second, putTxn(0xaa, "key")))
+	applyOne(t, m, entryAt(t, 2, 2*time.Second, Txn{Conditions: []Condition{{Kind: KeyExists, Key: []byte("x")}}}))
+	want := []string{
+		"54494d47", "01000000", // magic, version
+		"01000000", "ee000000000000000000000000000000", // state: format, identity
+		"0200000000000000", "0000000000000000", // applied, known after
+		"0094357700000000", "0200000000000000", "0100000000000000", // log time, swept, requests
+		"", // checksum
+	}
+	got := imageOf(t, m)
+	head := ""
+	for _, w := range want {
+		head += w
+	}
+	if hex.EncodeToString(got[:imageHeaderBytes-4]) != head {
+		t.Fatalf("header %x, want %s", got[:imageHeaderBytes-4], head)
+	}
+	body := "0409" + "6b6b6579" + "0100000000000000" + "76" +
+		"0901" + "6f0000000000000002" + "01" + // 'o' 2 → nothing applied
+		"1113" + "71aa000000000000000000000000000000" + "0094357700000000" + "0100000000000000" + "000100" + // 'q' id → time, sequence, whole of 1
+		"1110" + "7200000000773594000000000000000001" + "aa000000000000000000000000000000" // 'r' time, sequence → id
+	payload := got[imageHeaderBytes+8 : len(got)-imageTrailerBytes]
+	if hex.EncodeToString(payload) != body {
+		t.Fatalf("payload\n%x, want\n%s", payload, body)
+	}
+	trailer := hex.EncodeToString(got[len(got)-imageTrailerBytes : len(got)-4])
+	if trailer != "00000000"+"0100000000000000"+"0400000000000000" {
+		t.Fatalf("trailer %s", trailer)
+	}
+}
+
+// TestDamagedImageIsRefused: any flipped bit, any cut and any addition.
+func TestDamagedImageIsRefused(t *testing.T) {
+	m := newMachine(t, 0)
+	for n := range 20 {
+		applyOne(t, m, entryAt(t, uint64(n+1), time.Second, putTxn(byte(n+1), fmt.Sprint(n))))
+	}
+	image := imageOf(t, m)
+	to := newMachine(t, 0)
+	read := func(b []byte) error {
+		_, err := readImage(bytes.NewReader(b), [16]byte{0xee}, to.db)
+		return err
+	}
+	if err := read(image); err != nil {
+		t.Fatal(err)
+	}
+	for i := range image {
+		damaged := bytes.Clone(image)
+		damaged[i] ^= 1 << (i % 8)
+		if err := read(damaged); !errors.Is(err, ErrImage) {
+			t.Fatalf("byte %d flipped: got %v, want ErrImage", i, err)
+		}
+		if err := read(image[:i]); !errors.Is(err, ErrImage) {
+			t.Fatalf("cut to %d bytes: got %v, want ErrImage", i, err)
+		}
+	}
+	if err := read(append(bytes.Clone(image), 0)); !errors.Is(err, ErrImage) {
+		t.Fatalf("with a byte more: got %v, want ErrImage", err)
+	}
+	if _, err := readImage(bytes.NewReader(image), [16]byte{1}, to.db); !errors.Is(err, ErrImage) {
+		t.Fatalf("another store's: got %v, want ErrImage", err)
+	}
+}
+
+func FuzzReadImage(f *testing.F) {
+	m := newMachine(f, 0)
+	applyOne(f, m, entryAt(f, 1, time.Second, putTxn(1, "key")))
+	f.Add(imageOf(f, m))
+	to := newMachine(f, 0)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if _, err := readImage(bytes.NewReader(b), [16]byte{0xee}, to.db); err != nil && !errors.Is(err, ErrImage) {
+			t.Fatalf("got %v, want ErrImage", err)
+		}
+	})
+}
