@@ -31,6 +31,7 @@ type Options struct {
 	HedgeDelay      time.Duration // after which a read asks other drives too; default 100 ms
 	StripesInFlight int           // stripes being written at once; default 16
 	CacheBytes      int64         // of the index's cache; default 64 MiB
+	PartBytesMin    int64         // of every part of a multipart upload but the last; default 5 MiB
 	StageKept       time.Duration // in which a written blob must be committed; default 24 h
 	RepairPause     time.Duration // between two background repairs; default 5 s
 	SweepPause      time.Duration // between two background sweeps; default 10 min
@@ -44,6 +45,7 @@ func (o *Options) setDefaults() {
 	set(&o.DriveTimeout, 2*time.Second)
 	set(&o.HedgeDelay, 100*time.Millisecond)
 	set(&o.StripesInFlight, 16)
+	set(&o.PartBytesMin, PartBytesMin)
 	set(&o.StageKept, 24*time.Hour)
 	set(&o.RepairPause, 5*time.Second)
 	set(&o.SweepPause, 10*time.Minute)
