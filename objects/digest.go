@@ -11,6 +11,7 @@ import (
 	"hash/crc32"
 	"hash/crc64"
 	"io"
+	"slices"
 )
 
 // The checksum algorithms, as PutRequest.ComputeChecksum names them.
@@ -93,11 +94,11 @@ type digest struct {
 	sums  [len(checksumAlgorithms)]hash.Hash // nil where not asked for
 }
 
-// newDigest computes the MD5, the checksums that want names, and compute.
-func newDigest(body io.Reader, size, most int64, want Checksums, compute string) *digest {
+// newDigest computes the MD5, the checksums that want has, and those named.
+func newDigest(body io.Reader, size, most int64, want Checksums, compute ...string) *digest {
 	d := &digest{body: body, limit: size, most: most, md5: md5.New()}
 	for i, a := range checksumAlgorithms {
-		if *a.of(&want) != nil || a.name == compute {
+		if *a.of(&want) != nil || slices.Contains(compute, a.name) {
 			d.sums[i] = a.make()
 		}
 	}

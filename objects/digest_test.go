@@ -18,7 +18,7 @@ func sumOf(t interface{ Fatal(...any) }, b []byte) Checksums {
 	for _, a := range checksumAlgorithms {
 		*a.of(&all) = make([]byte, a.bytes)
 	}
-	d := newDigest(bytes.NewReader(b), int64(len(b)), PutBytesMax, all, "")
+	d := newDigest(bytes.NewReader(b), int64(len(b)), PutBytesMax, all)
 	if _, err := io.Copy(io.Discard, d); err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestCRCsOfPartsCombineToThatOfTheWhole(t *testing.T) {
 
 func TestDigestHoldsTheBodyToItsDeclaredSize(t *testing.T) {
 	read := func(body io.Reader, size, most int64) error {
-		_, err := io.Copy(io.Discard, newDigest(body, size, most, Checksums{}, ""))
+		_, err := io.Copy(io.Discard, newDigest(body, size, most, Checksums{}))
 		return err
 	}
 	var invalid *InvalidError

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -103,7 +104,21 @@ func segmentsPrefix(bucket string, k Kind, id VersionID) []byte {
 }
 
 func segmentKey(bucket string, k Kind, id VersionID, number int) []byte {
-	return fmt.Appendf(segmentsPrefix(bucket, k, id), "%05d", number)
+	return fmt.Appendf(segmentsPrefix(bucket, k, id), "%0*d", segmentDigits, number)
+}
+
+// segmentDigits end a segment's key.
+const segmentDigits = 5
+
+// parseSegmentNumber reads the number at the end of a key that begins with a
+// segmentsPrefix of that many bytes.
+func parseSegmentNumber(key []byte, prefix int) (int, error) {
+	digits := key[min(prefix, len(key)):]
+	n, err := strconv.ParseUint(string(digits), 10, 31)
+	if err != nil || len(digits) != segmentDigits || n == 0 {
+		return 0, fmt.Errorf("%w: segment's key %q", ErrCorruptIndexItem, key)
+	}
+	return int(n), nil
 }
 
 // An upload's key holds the object key so that the order of keys is that of
