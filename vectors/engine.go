@@ -13,7 +13,7 @@ import (
 // Options of an engine. All but Store may be left zero.
 type Options struct {
 	Store      Store
-	Rows       RowFiles      // nil: Tarn's own form (see rowfile.go)
+	Rows       RowFiles      // nil: Parquet files in Store
 	CacheBytes int64         // of blocks held in memory; default 1 GiB
 	Idle       time.Duration // after which an unused index leaves memory; default 10 minutes
 	Tuning     Tuning
@@ -61,7 +61,7 @@ func (o *Options) fill() {
 		o.Idle = 10 * time.Minute
 	}
 	if o.Rows == nil {
-		o.Rows = OwnRowFiles(o.Store)
+		o.Rows = ParquetRowFiles(o.Store)
 	}
 	if o.Events.Upkeep == nil {
 		o.Events.Upkeep = func(string, string, string, int, error) {}

@@ -130,6 +130,9 @@ func (o *opened) load(ctx context.Context) error {
 	}
 	o.mu.Lock()
 	o.mu.view = v
+	for _, p := range v.tail {
+		o.mu.seq = max(o.mu.seq, p.version)
+	}
 	for _, s := range sources {
 		o.mu.sources[s] = 0
 	}

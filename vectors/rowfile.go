@@ -1,14 +1,12 @@
 package vectors
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
 
 	"github.com/tarnlake/tarn/objects"
-	"github.com/tarnlake/tarn/vectors/segment"
+	"github.com/tarnlake/tarn/tables"
 )
 
 // rowFile is a file of rows with the places of its ids.
@@ -24,71 +22,55 @@ func openRowFile(value []byte) (*rowFile, error) {
 	return &rowFile{rec}, err
 }
 
-// rowsOfChunk is how many rows of an own row file are read together.
-const rowsOfChunk = 32
+// ParquetRowFiles keeps rows in Parquet.
+func ParquetRowFiles(s tables.Store) RowFiles { return parquetFiles{tables.NewRowFiles(s)} }
 
-// OwnRowFiles keeps rows in segments whose blocks are chunks of 32 rows, numbered
-// from 1. Detail is the size of header and directory, 4 bytes. It serves where
-// no open form is wanted, and tests.
-func OwnRowFiles(s Store) RowFiles { return ownRowFiles{s} }
+type parquetFiles struct{ files *tables.RowFiles }
 
-type ownRowFiles struct{ store Store }
-
-func (f ownRowFiles) Write(ctx context.Context, _, _ string, rows []Row) (RowFile, error) {
-	b := segment.Builder{Sequence: rows[0].ID, Dimension: len(rows[0].Vector)}
-	chunk := uint32(0)
-	for part := range slices.Chunk(rows, rowsOfChunk) {
-		chunk++
-		list := make([]segment.Row, len(part))
-		for i, r := range part {
-			list[i] = segment.Row{ID: r.ID, Key: r.Key, Vector: r.Vector, Metadata: r.Metadata, Source: r.Source}
-		}
-		if err := b.Add(chunk, list); err != nil {
-			return RowFile{}, err
+func (p parquetFiles) Write(ctx context.Context, _, _ string, rows []Row) (RowFile, error) {
+	list := make([]tables.Row, len(rows))
+	for i, r := range rows {
+		list[i] = tables.Row{ID: r.ID, Key: r.Key, Vector: r.Vector, Metadata: r.Metadata}
+		if s := r.Source; s != nil {
+			list[i].Source = tables.Source{Key: s.Key, Version: s.Version.String(), Offset: s.Offset, Bytes: s.Length}
 		}
 	}
-	data, head := b.Finish()
-	blob, err := f.store.WriteBlob(ctx, bytes.NewReader(data), int64(len(data)))
-	return RowFile{
-		Blobs: []objects.Blob{blob}, Rows: len(rows), FirstID: rows[0].ID, LastID: rows[len(rows)-1].ID,
-		Detail: binary.LittleEndian.AppendUint32(nil, uint32(head)),
-	}, err
+	f, err := p.files.Write(ctx, list)
+	if err != nil {
+		return RowFile{}, err
+	}
+	return RowFile{Blobs: []objects.Blob{f.Blob}, Rows: f.Rows, FirstID: f.FirstID, LastID: f.LastID, Detail: f.EncodeDetail()}, nil
 }
 
-func (f ownRowFiles) Read(ctx context.Context, file RowFile, places []int) ([]Row, error) {
-	if len(file.Blobs) != 1 || len(file.Detail) != 4 {
+func (p parquetFiles) Read(ctx context.Context, file RowFile, places []int) ([]Row, error) {
+	if len(file.Blobs) != 1 {
 		return nil, fmt.Errorf("%w: row file of %d blobs", ErrCorrupt, len(file.Blobs))
 	}
-	head := make([]byte, binary.LittleEndian.Uint32(file.Detail))
-	if int64(len(head)) > file.Blobs[0].Bytes {
-		return nil, fmt.Errorf("%w: directory of a row file", ErrCorrupt)
-	}
-	if err := f.store.ReadBlob(ctx, file.Blobs[0], head, 0); err != nil {
+	f := tables.File{Blob: file.Blobs[0], FirstID: file.FirstID, LastID: file.LastID}
+	if err := f.DecodeDetail(file.Detail); err != nil {
 		return nil, err
 	}
-	entries, err := segment.Directory(head, file.FirstID, file.Blobs[0].Bytes)
+	list, err := p.files.Rows(ctx, f, places)
 	if err != nil {
 		return nil, err
 	}
-	chunks := map[int]*segment.Block{}
-	rows := make([]Row, len(places))
-	for i, place := range places {
-		n := place/rowsOfChunk + 1
-		if chunks[n] == nil {
-			entry, ok := segment.Find(entries, uint32(n))
-			if !ok {
-				return nil, fmt.Errorf("%w: row file without chunk %d", ErrCorrupt, n)
-			}
-			p := part{&segmentFile{blob: file.Blobs[0], seq: file.FirstID}, entry}
-			if chunks[n], err = readBlock(ctx, f.store, &p); err != nil {
-				return nil, err
-			}
+	rows := make([]Row, len(list))
+	for i, r := range list {
+		rows[i] = Row{ID: r.ID, Key: r.Key, Vector: r.Vector, Metadata: r.Metadata}
+		if rows[i].Source, err = sourceOf(r.Source); err != nil {
+			return nil, err
 		}
-		if place%rowsOfChunk >= chunks[n].Len() {
-			return nil, fmt.Errorf("%w: row file without row %d", ErrCorrupt, place)
-		}
-		r := chunks[n].Row(place % rowsOfChunk)
-		rows[i] = Row{ID: r.ID, Key: r.Key, Vector: r.Vector, Metadata: r.Metadata, Source: r.Source}
 	}
 	return rows, nil
+}
+
+func sourceOf(s tables.Source) (*Source, error) {
+	if s == (tables.Source{}) {
+		return nil, nil
+	}
+	v, err := objects.ParseVersionID(s.Version)
+	if err != nil {
+		return nil, fmt.Errorf("%w: source of a row: %w", ErrCorrupt, err)
+	}
+	return &Source{Key: s.Key, Version: v, Offset: s.Offset, Length: s.Bytes}, nil
 }

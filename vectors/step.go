@@ -122,7 +122,7 @@ func (s *stepping) recentre(ctx context.Context) (useful bool, err error) {
 			return false, err
 		}
 	}
-	if len(s.p.divide) > 0 && len(s.homes) == len(s.m.homes) {
+	if len(s.p.divide) > 0 && len(s.homes) == len(s.m.homes) && len(s.gone) == 0 {
 		return false, nil
 	}
 	s.centroids = gatherCentroids(spec, s.homes)
@@ -156,14 +156,17 @@ func (s *stepping) centroidsOf(ctx context.Context, rows []segment.Row, k int) (
 	return navigate.Cluster(ctx, spec.Metric, matrix, spec.Dimension, k, s.rng)
 }
 
-// divide puts several centroids in the place of one, unless nearly all rows
-// would follow a single one of them.
+// divide puts several centroids in the place of one, unless few enough rows are
+// alive, or nearly all of them would follow a single new centroid.
 func (s *stepping) divide(ctx context.Context, id uint32) error {
 	var rows []segment.Row
 	for i := range s.rows {
 		if s.from[i] == id {
 			rows = append(rows, s.rows[i])
 		}
+	}
+	if len(rows) <= 2*s.o.e.o.Tuning.Target {
+		return nil
 	}
 	spec := &s.o.rec.spec
 	centroids, err := s.centroidsOf(ctx, rows, max(2, s.o.homesFor(len(rows))))

@@ -20,6 +20,9 @@ const (
 // looks at no more than 100·k rows, drawn by rng.
 func Cluster(ctx context.Context, metric distance.Metric, rows []float32, dim, k int, rng *rand.Rand) ([]float32, error) {
 	n := len(rows) / dim
+	if n == 0 {
+		return nil, nil
+	}
 	k = max(1, min(k, n))
 	c := clustering{metric: metric, dim: dim, k: k, rng: rng, rows: draw(rows, dim, min(n, k*rowsPerCentroid), rng)}
 	c.n = len(c.rows) / dim
