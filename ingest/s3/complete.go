@@ -13,7 +13,18 @@ const completeBytesMax = 8 << 20 // 10,000 parts with ETag and checksum
 
 type completeDocument struct {
 	XMLName xml.Name `xml:"CompleteMultipartUpload"`
-	Part    []completeEntry
+	Part    completeList
+}
+
+// completeList refuses the first part too many, before memory is taken for it.
+type completeList []completeEntry
+
+func (l *completeList) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
+	if len(*l) == objects.PartsMax {
+		return fmt.Errorf("more than %d parts are named", objects.PartsMax)
+	}
+	*l = append(*l, completeEntry{})
+	return d.DecodeElement(&(*l)[len(*l)-1], &start)
 }
 
 type completeEntry struct {
@@ -91,8 +102,8 @@ func (c *call) readParts() ([]objects.CompletePart, error) {
 	if err := decodeXML(b, &doc); err != nil {
 		return nil, err
 	}
-	if n := len(doc.Part); n == 0 || n > objects.PartsMax {
-		return nil, malformedXML(fmt.Sprintf("%d parts are named; 1 to %d may be", n, objects.PartsMax))
+	if len(doc.Part) == 0 {
+		return nil, malformedXML("no Part is named")
 	}
 	parts := make([]objects.CompletePart, len(doc.Part))
 	for i, e := range doc.Part {

@@ -3,12 +3,15 @@ package s3
 import (
 	"encoding/xml"
 	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"github.com/tarnlake/tarn/objects"
 )
 
 const (
 	deletesMax         = 1000
+	deletesAtOnce      = 16
 	deleteBytesMax     = 4 << 20 // 1,000 keys of 1 KiB, escaped
 	deletesWithoutName = "an Object has no Key"
 )
@@ -16,7 +19,18 @@ const (
 type deleteDocument struct {
 	XMLName xml.Name `xml:"Delete"`
 	Quiet   bool
-	Object  []deleteEntry
+	Object  deleteList
+}
+
+// deleteList refuses the first object too many, before memory is taken for it.
+type deleteList []deleteEntry
+
+func (l *deleteList) UnmarshalXML(d *xml.Decoder, start xml.StartElement) error {
+	if len(*l) == deletesMax {
+		return fmt.Errorf("more than %d objects are named", deletesMax)
+	}
+	*l = append(*l, deleteEntry{})
+	return d.DecodeElement(&(*l)[len(*l)-1], &start)
 }
 
 type deleteEntry struct {
@@ -41,8 +55,8 @@ func deleteObjects(c *call) error {
 	}
 	x := newXML()
 	x.root("DeleteResult")
-	for _, e := range doc.Object {
-		err := c.deleteEntry(e)
+	for i, err := range c.deleteEntries(doc.Object) {
+		e := doc.Object[i]
 		switch {
 		case err != nil:
 			x.deleteError(e, faultOf(err))
@@ -58,11 +72,8 @@ func deleteObjects(c *call) error {
 }
 
 func (d *deleteDocument) check(empty bool) error {
-	switch {
-	case empty || len(d.Object) == 0:
+	if empty || len(d.Object) == 0 {
 		return malformedXML("no Object is named")
-	case len(d.Object) > deletesMax:
-		return malformedXML(fmt.Sprintf("%d objects are named, at most %d", len(d.Object), deletesMax))
 	}
 	for _, e := range d.Object {
 		if e.Key == "" {
@@ -70,6 +81,22 @@ func (d *deleteDocument) check(empty bool) error {
 		}
 	}
 	return nil
+}
+
+// deleteEntries deletes some at a time, so that they share the store's commits.
+func (c *call) deleteEntries(entries []deleteEntry) []error {
+	errs := make([]error, len(entries))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(deletesAtOnce, len(entries)) {
+		workers.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(entries)); i = next.Add(1) - 1 {
+				errs[i] = c.deleteEntry(entries[i])
+			}
+		})
+	}
+	workers.Wait()
+	return errs
 }
 
 func (c *call) deleteEntry(e deleteEntry) error {

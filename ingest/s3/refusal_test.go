@@ -140,6 +140,8 @@ func TestBadInputIsRefusedByNameAndLeavesNothing(t *testing.T) {
 		{"delete nothing", raw{method: "POST", target: "/bucket?delete"}, 400, "MalformedXML"},
 		{"delete no object", raw{method: "POST", target: "/bucket?delete", body: "<Delete></Delete>"}, 400, "MalformedXML"},
 		{"delete a nameless object", raw{method: "POST", target: "/bucket?delete", body: "<Delete><Object/></Delete>"}, 400, "MalformedXML"},
+		{"delete too many", raw{method: "POST", target: "/bucket?delete", body: "<Delete>" + strings.Repeat("<Object/>", 200_000) + "</Delete>"}, 400, "MalformedXML"},
+		{"complete too many", raw{method: "POST", target: "/bucket/k?uploadId=u", body: "<CompleteMultipartUpload>" + strings.Repeat("<Part/>", 200_000) + "</CompleteMultipartUpload>"}, 400, "MalformedXML"},
 		{"broken XML", raw{method: "POST", target: "/bucket?delete", body: "<Delete><Object>"}, 400, "MalformedXML"},
 		{"unknown entity", raw{method: "POST", target: "/bucket?delete", body: `<!DOCTYPE d [<!ENTITY a "aaaa">]><Delete><Object><Key>&a;</Key></Object></Delete>`}, 400, "MalformedXML"},
 		{"two documents", raw{method: "POST", target: "/bucket?delete", body: "<Delete><Object><Key>k</Key></Object></Delete><Delete/>"}, 400, "MalformedXML"},

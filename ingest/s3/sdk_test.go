@@ -521,7 +521,7 @@ func TestManyObjectsAreDeletedAtOnce(t *testing.T) {
 		d.store.Put(ctx, putOf("bucket", key, "x"))
 		ids = append(ids, types.ObjectIdentifier{Key: &key})
 	}
-	d.deny = func(action, resource string) bool { return strings.Contains(resource, "k/7 ") }
+	d.deny = func(_, resource string) bool { return strings.Contains(resource, "k/7 ") }
 	out, err := client.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: aws.String("bucket"), Delete: &types.Delete{Objects: ids}})
 	if err != nil {
 		t.Fatal(err)
