@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -35,6 +34,7 @@ func header() drive.Header {
 }
 
 // fresh is a formatted, open drive on a host of its own.
+
 func fresh(t testing.TB, o drive.Options) (*host.Host, *drive.Drive) {
 	t.Helper()
 	h := hosttest.New(1)
@@ -57,6 +57,7 @@ func id(n int) drive.Identity {
 }
 
 // payload is a record's content, told by its number.
+
 func payload(n, size int) []byte {
 	b := make([]byte, size)
 	r := rand.NewChaCha8([32]byte{byte(n), byte(n >> 8), byte(n >> 16)})
@@ -193,77 +194,6 @@ func TestManyWritersShareGroups(t *testing.T) {
 	}
 }
 
-func TestSecondOpenIsRefused(t *testing.T) {
-	h, d := fresh(t, small)
-	if _, err := drive.Open(h, dir, small); !errors.Is(err, drive.ErrLocked) {
-		t.Fatalf("second open: %v", err)
-	}
-	ro := small
-	ro.ReadOnly = true
-	add(t, d, drive.Small, record(1, 100))
-	r := reopen(t, h, ro)
-	if good, _ := scan(t, r, drive.Small); len(good) != 1 {
-		t.Errorf("read-only beside the writer: %d records", len(good))
-	}
-	if _, err := r.Append(t.Context(), drive.Small, []drive.Record{record(1, 1)}); !errors.Is(err, drive.ErrReadOnly) {
-		t.Errorf("append read-only: %v", err)
-	}
-	must(t, r.Close())
-	must(t, d.Close())
-	must(t, reopen(t, h, small).Close())
-}
-
-func TestFoldersOfOthersAreRefused(t *testing.T) {
-	h := hosttest.New(1)
-	_, err := drive.Identify(h, dir)
-	if !errors.Is(err, drive.ErrNotFormatted) {
-		t.Fatalf("missing folder: %v", err)
-	}
-	must(t, h.FS.MkdirAll(dir+"/lost+found", 0o755))
-	must(t, drive.Format(h, dir, header()))
-	hd, err := drive.Identify(h, dir)
-	want := header()
-	want.Format = drive.FormatVersion
-	if must(t, err); hd != want {
-		t.Fatalf("identified %+v", hd)
-	}
-	if err := drive.Format(h, dir, header()); !errors.Is(err, drive.ErrFormatted) {
-		t.Fatalf("format twice: %v", err)
-	}
-	f, _ := h.FS.Create("letters", host.Category)
-	must(t, f.Close())
-	must(t, h.FS.MkdirAll("photos", 0o755))
-	_, _ = h.FS.Create("photos/cat.jpg", host.Category)
-	if err := drive.Format(h, "photos", header()); !errors.Is(err, drive.ErrForeign) {
-		t.Fatalf("a folder of photos: %v", err)
-	}
-	must(t, h.FS.Remove(dir+"/header"))
-	must(t, drive.Format(h, dir, header()))
-	d := reopen(t, h, small)
-	add(t, d, drive.Small, record(1, 1))
-	must(t, d.Close())
-	must(t, h.FS.Remove(dir+"/header"))
-	if err := drive.Format(h, dir, header()); !errors.Is(err, drive.ErrCorruptHeader) {
-		t.Fatalf("extents without a header: %v", err)
-	}
-}
-
-func TestEitherHeaderCopySuffices(t *testing.T) {
-	for _, rotten := range []int64{0, 4096} {
-		h, d := fresh(t, small)
-		must(t, d.Close())
-		hosttest.DiskOf(h).Corrupt(dir+"/header", rotten+20, 1)
-		hd, err := drive.Identify(h, dir)
-		if err != nil || hd.Number != 3 {
-			t.Fatalf("copy at %d is rotten: %v", rotten, err)
-		}
-		hosttest.DiskOf(h).Corrupt(dir+"/header", 4096-rotten+20, 1)
-		if _, err := drive.Open(h, dir, small); !errors.Is(err, drive.ErrCorruptHeader) {
-			t.Fatalf("both rotten: %v", err)
-		}
-	}
-}
-
 func TestRemovedExtentsAreGoneAndTheirAddressesNeverReturn(t *testing.T) {
 	h, d := fresh(t, small)
 	defer func() { must(t, d.Close()) }()
@@ -289,7 +219,7 @@ func TestRemovedExtentsAreGoneAndTheirAddressesNeverReturn(t *testing.T) {
 		if len(d.Extents()) != 0 {
 			t.Fatalf("extents left: %+v", d.Extents())
 		}
-		if round%2 == 1 {
+		for range round % 3 {
 			must(t, d.Close())
 			d = reopen(t, h, small)
 		}
@@ -298,39 +228,6 @@ func TestRemovedExtentsAreGoneAndTheirAddressesNeverReturn(t *testing.T) {
 	if must(t, err); len(names) > 1 {
 		t.Errorf("files left: %v", names)
 	}
-}
-
-func TestRootIsReplacedWhole(t *testing.T) {
-	h, d := fresh(t, small)
-	if d.Root().Version != 0 || d.RootErr() != nil {
-		t.Fatalf("a new drive's root: %+v", d.Root())
-	}
-	must(t, d.SetRoot(t.Context(), drive.Root{Version: 4, Data: []byte("four")}))
-	must(t, d.SetRoot(t.Context(), drive.Root{Version: 4, Data: []byte("four")}))
-	for _, r := range []drive.Root{{Version: 4, Data: []byte("else")}, {Version: 3, Data: []byte("three")}, {}} {
-		if err := d.SetRoot(t.Context(), r); !errors.Is(err, drive.ErrRootVersion) {
-			t.Errorf("version %d over 4: %v", r.Version, err)
-		}
-	}
-	if err := d.SetRoot(t.Context(), drive.Root{Version: 9, Data: make([]byte, drive.RootBytesMax+1)}); !errors.Is(err, drive.ErrTooLarge) {
-		t.Errorf("too large: %v", err)
-	}
-	must(t, d.Close())
-	d = reopen(t, h, small)
-	if r := d.Root(); r.Version != 4 || string(r.Data) != "four" {
-		t.Fatalf("after reopen: %+v", r)
-	}
-	must(t, d.Close())
-	hosttest.DiskOf(h).Corrupt(dir+"/root", 513, 1)
-	d = reopen(t, h, small)
-	if d.Root().Version != 0 || !errors.Is(d.RootErr(), drive.ErrCorrupt) {
-		t.Fatalf("a rotten root: %+v, %v", d.Root(), d.RootErr())
-	}
-	must(t, d.SetRoot(t.Context(), drive.Root{Version: 4, Data: []byte("four")}))
-	if d.RootErr() != nil {
-		t.Fatal("the root was healed")
-	}
-	must(t, d.Close())
 }
 
 func TestBadRequestsAreRefused(t *testing.T) {
@@ -393,250 +290,6 @@ func TestQueuedRequestMayBeWithdrawn(t *testing.T) {
 	defer d.Close()
 	if good, _ := scan(t, d, drive.Small); len(good) != 2 {
 		t.Errorf("%d records, the withdrawn one must not be there", len(good))
-	}
-}
-
-func failing(kind hosttest.Kind, err error) func(hosttest.Op) error {
-	return func(op hosttest.Op) error {
-		if op.Kind == kind {
-			return err
-		}
-		return nil
-	}
-}
-
-func TestFailedSyncRetiresTheExtentAndIsNotRetried(t *testing.T) {
-	h, d := fresh(t, small)
-	disk := hosttest.DiskOf(h)
-	a := add(t, d, drive.Journal, record(1, 100))[0]
-	syncs := 0
-	disk.SetFault(func(op hosttest.Op) error {
-		if op.Kind != hosttest.Sync {
-			return nil
-		}
-		if syncs++; syncs == 1 {
-			return syscall.EIO
-		}
-		return nil
-	})
-	if _, err := d.Append(t.Context(), drive.Journal, []drive.Record{record(2, 100)}); !errors.Is(err, drive.ErrWrite) || !errors.Is(err, syscall.EIO) {
-		t.Fatalf("append: %v", err)
-	}
-	if syncs != 1 {
-		t.Fatalf("%d syncs of a failing extent", syncs)
-	}
-	if e := d.Extents()[0]; e.Retired == nil || !e.Sealed {
-		t.Fatalf("not retired: %+v", e)
-	}
-	b := add(t, d, drive.Journal, record(3, 100))[0]
-	if b.Extent == a.Extent {
-		t.Fatal("the retired extent was appended to")
-	}
-	for _, h := range []*host.Host{h, hosttest.Reboot(h, 1), hosttest.Reboot(h, 2)} {
-		if h.FS == disk {
-			must(t, d.Close())
-		}
-		d := reopen(t, h, small)
-		holds(t, d, a, record(1, 100))
-		holds(t, d, b, record(3, 100))
-		must(t, d.Close())
-	}
-}
-
-func TestThreeFailuresEndTheWriteSide(t *testing.T) {
-	h, d := fresh(t, small)
-	a := add(t, d, drive.Small, record(1, 100))[0]
-	hosttest.DiskOf(h).SetFault(failing(hosttest.Write, syscall.EIO))
-	for i, want := range []error{drive.ErrWrite, drive.ErrWrite, drive.ErrFailed, drive.ErrFailed} {
-		if _, err := d.Append(t.Context(), drive.Small, []drive.Record{record(2, 100)}); !errors.Is(err, want) || !errors.Is(err, syscall.EIO) {
-			t.Fatalf("append %d: %v", i, err)
-		}
-	}
-	if !errors.Is(d.Err(), drive.ErrFailed) {
-		t.Errorf("drive's state: %v", d.Err())
-	}
-	holds(t, d, a, record(1, 100))
-	hosttest.DiskOf(h).SetFault(nil)
-	must(t, d.Close())
-	d = reopen(t, h, small)
-	add(t, d, drive.Small, record(3, 100))
-	must(t, d.Close())
-}
-
-func TestFullDriveRefusesAndRecovers(t *testing.T) {
-	for _, class := range []drive.Class{drive.Journal, drive.Stripe} {
-		h, d := fresh(t, small)
-		disk := hosttest.DiskOf(h)
-		disk.SetCapacity(dir, 150<<10)
-		kept := map[drive.Address]drive.Record{}
-		var full error
-		for i := 0; full == nil; i++ {
-			r := record(i, 3000)
-			a, err := d.Append(t.Context(), class, []drive.Record{r})
-			if full = err; err == nil {
-				kept[a[0]] = r
-			}
-		}
-		if !errors.Is(full, drive.ErrFull) || !errors.Is(d.Err(), drive.ErrFull) {
-			t.Fatalf("%s: full: %v; %v", class, full, d.Err())
-		}
-		if len(kept) < 25 {
-			t.Errorf("%s: full after %d records", class, len(kept))
-		}
-		for range 10 {
-			if _, err := d.Append(t.Context(), class, []drive.Record{record(1, 3000)}); !errors.Is(err, drive.ErrFull) {
-				t.Fatalf("%s: still full: %v", class, err)
-			}
-		}
-		for a, r := range kept {
-			holds(t, d, a, r)
-		}
-		first := d.Extents()[0]
-		must(t, d.Remove(t.Context(), first.Number))
-		r := record(7777, 3000)
-		kept[add(t, d, class, r)[0]] = r
-		if d.Err() != nil {
-			t.Errorf("%s: after recovery: %v", class, d.Err())
-		}
-		must(t, d.Close())
-		d = reopen(t, h, small)
-		for a, r := range kept {
-			if a.Extent != first.Number {
-				holds(t, d, a, r)
-			}
-		}
-		must(t, d.Close())
-	}
-}
-
-func TestRotIsFoundAndTheScanGoesOn(t *testing.T) {
-	h, d := fresh(t, small)
-	disk := hosttest.DiskOf(h)
-	var a []drive.Address
-	for i := range 6 {
-		a = append(a, add(t, d, drive.Journal, record(i, 1000))...)
-	}
-	at := func(i int) int64 { return int64(a[i].Sector) * drive.SectorBytes }
-	file := dir + "/extents/00000001.extent"
-	disk.Corrupt(file, at(1)+5, 1)   // a header
-	disk.Corrupt(file, at(3)+900, 1) // a payload
-	disk.Corrupt(file, at(5)+20, 1)  // the last one's header
-	for _, d := range []*drive.Drive{d, nil} {
-		if d == nil {
-			d = reopen(t, h, small)
-		}
-		good, bad := scan(t, d, drive.Journal)
-		if len(good) != 3 || len(bad) != 3 {
-			t.Fatalf("%d good, %d bad", len(good), len(bad))
-		}
-		for i, n := range []int{1, 3, 5} {
-			if bad[i].Address != a[n] || !errors.Is(bad[i].Err, drive.ErrCorrupt) {
-				t.Errorf("rot %d: %+v", i, bad[i])
-			}
-			if err := check(d, a[n], record(n, 1000)); !errors.Is(err, drive.ErrCorrupt) {
-				t.Errorf("read of rotten record %d: %v", n, err)
-			}
-		}
-		if bad[1].Identity != id(3) {
-			t.Errorf("the header still tells who it was: %+v", bad[1])
-		}
-		for _, n := range []int{0, 2, 4} {
-			holds(t, d, a[n], record(n, 1000))
-		}
-		must(t, d.Close())
-	}
-}
-
-func TestRangeReadsVerifyOnlyWhatTheyTouch(t *testing.T) {
-	h, d := fresh(t, drive.Options{ExtentBytes: 8 << 20, AheadBytes: 1 << 20})
-	defer d.Close()
-	r := record(1, 300_000)
-	a := add(t, d, drive.Stripe, r)[0]
-	hosttest.DiskOf(h).Corrupt(dir+"/extents/00000001.extent", int64(a.Sector)*512+512+70_000, 1)
-	for _, c := range []struct {
-		off, n int
-		bad    bool
-	}{{0, 65536, false}, {65536, 10, true}, {131071, 1, true}, {131072, 168_928, false}, {0, 300_000, true}} {
-		p := make([]byte, c.n)
-		err := d.Read(t.Context(), a, r.Identity, p, int64(c.off))
-		if errors.Is(err, drive.ErrCorrupt) != c.bad {
-			t.Errorf("%d bytes at %d: %v", c.n, c.off, err)
-		}
-		if !c.bad && !bytes.Equal(p, r.Payload[c.off:c.off+c.n]) {
-			t.Errorf("%d bytes at %d differ", c.n, c.off)
-		}
-	}
-}
-
-func TestMisdirectedAndLostWritesAreFound(t *testing.T) {
-	h, d := fresh(t, small)
-	disk := hosttest.DiskOf(h)
-	file := dir + "/extents/00000001.extent"
-	a := append(add(t, d, drive.Small, record(1, 400)), add(t, d, drive.Small, record(1, 400))...)
-	disk.Swap(file, int64(a[0].Sector)*512, file, int64(a[1].Sector)*512, 512)
-	for _, at := range a {
-		if err := check(d, at, record(1, 400)); !errors.Is(err, drive.ErrCorrupt) {
-			t.Errorf("a misdirected write at %s: %v", at, err)
-		}
-	}
-	disk.LoseWrites(file)
-	lost := add(t, d, drive.Small, record(2, 400))[0]
-	if err := check(d, lost, record(2, 400)); !errors.Is(err, drive.ErrCorrupt) {
-		t.Errorf("a lost write: %v", err)
-	}
-	if _, bad := scan(t, d, drive.Small); len(bad) == 0 {
-		t.Error("the scan saw nothing")
-	}
-	must(t, d.Close())
-}
-
-func TestExtentOfAnotherDriveDoesNotVerify(t *testing.T) {
-	h, d := fresh(t, small)
-	a := add(t, d, drive.Small, record(1, 400))[0]
-	must(t, d.Close())
-	other := header()
-	other.Drive = drive.ID{9}
-	must(t, drive.Format(h, "drive-2", other))
-	must(t, h.FS.Link(dir+"/extents/00000001.extent", "drive-2/extents/00000001.extent"))
-	e, err := drive.Open(h, "drive-2", small)
-	must(t, err)
-	defer e.Close()
-	if err := check(e, a, record(1, 400)); err == nil {
-		t.Error("another drive's record was read as ours")
-	}
-}
-
-func TestRottenExtentHeaderLeavesItsRecordsReadable(t *testing.T) {
-	h, d := fresh(t, small)
-	a := add(t, d, drive.Small, record(1, 400), record(2, 400))
-	must(t, d.Close())
-	hosttest.DiskOf(h).Corrupt(dir+"/extents/00000001.extent", 10, 20)
-	d = reopen(t, h, small)
-	defer d.Close()
-	holds(t, d, a[0], record(1, 400))
-	if good, bad := scan(t, d, drive.Small); len(good) != 2 || len(bad) != 0 {
-		t.Errorf("%d good, %d bad", len(good), len(bad))
-	}
-	if b := add(t, d, drive.Small, record(3, 1)); b[0].Extent == 1 {
-		t.Error("its number was given again")
-	}
-}
-
-func TestUnreadableExtentDoesNotHideTheRest(t *testing.T) {
-	h, d := fresh(t, small)
-	a := add(t, d, drive.Small, record(1, 400))[0]
-	must(t, d.Seal(t.Context(), drive.Small))
-	b := add(t, d, drive.Small, record(2, 400))[0]
-	must(t, d.Close())
-	hosttest.DiskOf(h).Fail(dir+"/extents/00000001.extent", syscall.EIO)
-	d = reopen(t, h, small)
-	defer d.Close()
-	if err := check(d, a, record(1, 400)); !errors.Is(err, syscall.EIO) {
-		t.Errorf("read: %v", err)
-	}
-	holds(t, d, b, record(2, 400))
-	if good, bad := scan(t, d, drive.Small); len(good) != 1 || len(bad) != 1 {
-		t.Errorf("%d good, %d bad", len(good), len(bad))
 	}
 }
 

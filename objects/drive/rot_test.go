@@ -1,6 +1,7 @@
 package drive_test
 
 import (
+	"bytes"
 	"errors"
 	"syscall"
 	"testing"
@@ -169,4 +170,117 @@ func TestTailThatCannotBeSyncedDoesNotCount(t *testing.T) {
 		t.Errorf("%d good, %d bad: the third was never synced", len(good), len(bad))
 	}
 	holds(t, d, a[0], record(0, 100))
+}
+
+func TestRotIsFoundAndTheScanGoesOn(t *testing.T) {
+	h, d := fresh(t, small)
+	disk := hosttest.DiskOf(h)
+	var a []drive.Address
+	for i := range 6 {
+		a = append(a, add(t, d, drive.Journal, record(i, 1000))...)
+	}
+	at := func(i int) int64 { return int64(a[i].Sector) * drive.SectorBytes }
+	file := dir + "/extents/00000001.extent"
+	disk.Corrupt(file, at(1)+5, 1)   // a header
+	disk.Corrupt(file, at(3)+900, 1) // a payload
+	disk.Corrupt(file, at(5)+20, 1)  // the last one's header
+	for _, d := range []*drive.Drive{d, nil} {
+		if d == nil {
+			d = reopen(t, h, small)
+		}
+		good, bad := scan(t, d, drive.Journal)
+		if len(good) != 3 || len(bad) != 3 {
+			t.Fatalf("%d good, %d bad", len(good), len(bad))
+		}
+		for i, n := range []int{1, 3, 5} {
+			if bad[i].Address != a[n] || !errors.Is(bad[i].Err, drive.ErrCorrupt) {
+				t.Errorf("rot %d: %+v", i, bad[i])
+			}
+			if err := check(d, a[n], record(n, 1000)); !errors.Is(err, drive.ErrCorrupt) {
+				t.Errorf("read of rotten record %d: %v", n, err)
+			}
+		}
+		if bad[1].Identity != id(3) {
+			t.Errorf("the header still tells who it was: %+v", bad[1])
+		}
+		for _, n := range []int{0, 2, 4} {
+			holds(t, d, a[n], record(n, 1000))
+		}
+		must(t, d.Close())
+	}
+}
+
+func TestRangeReadsVerifyOnlyWhatTheyTouch(t *testing.T) {
+	h, d := fresh(t, drive.Options{ExtentBytes: 8 << 20, AheadBytes: 1 << 20})
+	defer d.Close()
+	r := record(1, 300_000)
+	a := add(t, d, drive.Stripe, r)[0]
+	hosttest.DiskOf(h).Corrupt(dir+"/extents/00000001.extent", int64(a.Sector)*512+512+70_000, 1)
+	for _, c := range []struct {
+		off, n int
+		bad    bool
+	}{{0, 65536, false}, {65536, 10, true}, {131071, 1, true}, {131072, 168_928, false}, {0, 300_000, true}} {
+		p := make([]byte, c.n)
+		err := d.Read(t.Context(), a, r.Identity, p, int64(c.off))
+		if errors.Is(err, drive.ErrCorrupt) != c.bad {
+			t.Errorf("%d bytes at %d: %v", c.n, c.off, err)
+		}
+		if !c.bad && !bytes.Equal(p, r.Payload[c.off:c.off+c.n]) {
+			t.Errorf("%d bytes at %d differ", c.n, c.off)
+		}
+	}
+}
+
+func TestMisdirectedAndLostWritesAreFound(t *testing.T) {
+	h, d := fresh(t, small)
+	disk := hosttest.DiskOf(h)
+	file := dir + "/extents/00000001.extent"
+	a := append(add(t, d, drive.Small, record(1, 400)), add(t, d, drive.Small, record(1, 400))...)
+	disk.Swap(file, int64(a[0].Sector)*512, file, int64(a[1].Sector)*512, 512)
+	for _, at := range a {
+		if err := check(d, at, record(1, 400)); !errors.Is(err, drive.ErrCorrupt) {
+			t.Errorf("a misdirected write at %s: %v", at, err)
+		}
+	}
+	disk.LoseWrites(file)
+	lost := add(t, d, drive.Small, record(2, 400))[0]
+	if err := check(d, lost, record(2, 400)); !errors.Is(err, drive.ErrCorrupt) {
+		t.Errorf("a lost write: %v", err)
+	}
+	if _, bad := scan(t, d, drive.Small); len(bad) == 0 {
+		t.Error("the scan saw nothing")
+	}
+	must(t, d.Close())
+}
+
+func TestExtentOfAnotherDriveDoesNotVerify(t *testing.T) {
+	h, d := fresh(t, small)
+	a := add(t, d, drive.Small, record(1, 400))[0]
+	must(t, d.Close())
+	other := header()
+	other.Drive = drive.ID{9}
+	must(t, drive.Format(h, "drive-2", other))
+	must(t, h.FS.Link(dir+"/extents/00000001.extent", "drive-2/extents/00000001.extent"))
+	e, err := drive.Open(h, "drive-2", small)
+	must(t, err)
+	defer e.Close()
+	if err := check(e, a, record(1, 400)); err == nil {
+		t.Error("another drive's record was read as ours")
+	}
+}
+
+func TestRottenExtentHeaderLeavesItsRecordsReadable(t *testing.T) {
+	h, d := fresh(t, small)
+	a := add(t, d, drive.Small, record(1, 400), record(2, 400))
+	must(t, d.Close())
+	hosttest.DiskOf(h).Corrupt(dir+"/extents/00000001.extent", 10, 20)
+	d = reopen(t, h, small)
+	defer d.Close()
+	holds(t, d, a[0], record(1, 400))
+	if good, bad := scan(t, d, drive.Small); len(good) != 2 || len(bad) != 0 {
+		t.Errorf("%d good, %d bad", len(good), len(bad))
+	}
+	if b := add(t, d, drive.Small, record(3, 1)); b[0].Extent == 1 {
+		t.Error("its number was given again")
+	}
 }

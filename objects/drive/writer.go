@@ -1,14 +1,6 @@
 package drive
 
-import (
-	"errors"
-	"fmt"
-
-	"github.com/tarnlake/tarn/host"
-)
-
-// failuresMax failed groups one after another end the write side.
-const failuresMax = 3
+import "fmt"
 
 const classes = int(Stripe) + 1
 
@@ -146,51 +138,6 @@ func (w *writer) write(e *extent, items []item) error {
 	return nil
 }
 
-// run is a stretch of an extent being written front to back.
-type run struct {
-	file   host.File
-	at     int64 // offset at which buffer begins
-	buffer []byte
-}
-
-func (r *run) end() int64 { return r.at + int64(len(r.buffer)) }
-
-func (r *run) add(p place, h head, payload []byte) error {
-	r.buffer = appendHead(r.buffer, p, h, payload)
-	if len(payload) < pieceBytes {
-		r.buffer = append(r.buffer, payload...)
-		r.pad()
-		return nil
-	}
-	if err := r.flush(); err != nil {
-		return err
-	}
-	if _, err := r.file.WriteAt(payload, r.at); err != nil {
-		return err
-	}
-	r.at += int64(len(payload))
-	r.pad()
-	return nil
-}
-
-// pad fills up the sector.
-func (r *run) pad() {
-	r.buffer = append(r.buffer, zeroSector[:sectorsOf(r.end())-r.end()]...)
-}
-
-var zeroSector [SectorBytes]byte
-
-func (r *run) flush() error {
-	if len(r.buffer) == 0 {
-		return nil
-	}
-	if _, err := r.file.WriteAt(r.buffer, r.at); err != nil {
-		return err
-	}
-	r.at, r.buffer = r.end(), r.buffer[:0]
-	return nil
-}
-
 func (w *writer) acknowledge(e *extent, items []item, end int64) {
 	bytes := end - e.used
 	w.acked[e.class] = w.next[e.class] - 1
@@ -206,105 +153,4 @@ func (w *writer) acknowledge(e *extent, items []item, end int64) {
 	if d.options.Events.Committed != nil {
 		d.options.Events.Committed(e.class, len(items), bytes)
 	}
-}
-
-// report counts failures and turns them into what the callers branch on.
-func (w *writer) report(err error) error {
-	d := w.drive
-	if isNoSpace(err) {
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.full = fmt.Errorf("%w: %w", ErrFull, err)
-		return d.full
-	}
-	if w.failures++; w.failures < failuresMax {
-		return fmt.Errorf("%w: %w", ErrWrite, err)
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.failure = fmt.Errorf("%w %d times, at last: %w", ErrFailed, w.failures, err)
-	return d.failure
-}
-
-func (d *Drive) failed() error {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	return d.failure
-}
-
-// end handles a failure before any record was written: without space the extent stays as it is.
-func (w *writer) end(e *extent, err error, attempted string) error {
-	err = fmt.Errorf("%s extent %d: %w", attempted, e.number, err)
-	if isNoSpace(err) {
-		return err
-	}
-	return w.retire(e, err)
-}
-
-// abandon handles a failed write. Without space, and before any sync, the extent can
-// be sealed at its last acknowledged end; otherwise it is retired.
-func (w *writer) abandon(e *extent, err error) error {
-	if isNoSpace(err) {
-		w.sealExtent(e) // a stub if it is empty: remains of the write must not show behind later records
-		return err
-	}
-	return w.retire(e, err)
-}
-
-// retire ends an extent of which nothing that was not acknowledged can be trusted.
-// It is never written or synced again.
-func (w *writer) retire(e *extent, err error) error {
-	w.active[e.class] = nil
-	d := w.drive
-	d.mu.Lock()
-	e.active, e.retired = false, err
-	d.mu.Unlock()
-	_ = e.file.Close() // nothing unsynced of it counts
-	e.file = nil
-	d.log.Warn("extent retired", "drive", d.dir, "extent", e.number, "error", err)
-	if d.options.Events.Retired != nil {
-		d.options.Events.Retired(e.number, err)
-	}
-	return err
-}
-
-// seal ends the active extent of a class where it has records.
-func (w *writer) seal(class Class) {
-	if e := w.active[class]; e != nil && (e.used > firstRecord || w.drive.isClosed()) {
-		w.sealExtent(e)
-	}
-}
-
-func (w *writer) sealExtent(e *extent) {
-	d := w.drive
-	if err := d.sealFile(e, seal{proven: e.proven, records: e.records}); err != nil {
-		_ = w.retire(e, fmt.Errorf("seal extent %d: %w", e.number, err))
-		return
-	}
-	w.active[e.class] = nil
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	e.active, e.file = false, nil
-}
-
-func (d *Drive) isClosed() bool {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	return d.closed
-}
-
-// sealFile cuts what was prepared ahead and ends the file with its seal. An extent
-// without records becomes a stub: its header alone, which keeps its number taken.
-func (d *Drive) sealFile(e *extent, s seal) error {
-	end := e.used
-	if e.used > firstRecord {
-		if _, err := e.file.WriteAt(encodeSeal(s, e, d.header.Drive, e.used), e.used); err != nil {
-			return err
-		}
-		end += SectorBytes
-	}
-	if err := truncate(e.file, end); err != nil {
-		return err
-	}
-	return errors.Join(e.file.SyncData(), e.file.Close())
 }
