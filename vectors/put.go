@@ -138,70 +138,79 @@ func (o *opened) nameTail(w *write) error {
 // commitWrite commits w against the mappings as they are, until it wins.
 func (o *opened) commitWrite(ctx context.Context, w *write) error {
 	for range attemptsMax {
-		txn, err := o.transaction(ctx, w)
-		if err != nil || len(txn.Mutations) == 0 {
-			return err
-		}
-		_, err = o.e.commit(ctx, txn)
-		if err == nil {
-			return nil
-		}
-		o.e.handover.take(w.tailKey, nil)
+		err := o.commitOnce(ctx, w, nil)
 		var failed *index.ConditionError
-		if !errors.As(err, &failed) {
+		switch {
+		case err == nil:
+			return nil
+		case !errors.As(err, &failed):
 			return fmt.Errorf("commit %d vectors: %w", len(w.keys), err)
-		}
-		if failed.Condition == 0 {
+		case failed.Condition == 0:
 			return errGone
 		}
 	}
 	return objects.ErrConflict
 }
 
-// transaction is w against what the index says now; it hands the frame to the
-// follower. Its first condition is the index's own record. It is empty when w
-// deletes only what does not exist.
-func (o *opened) transaction(ctx context.Context, w *write) (index.Txn, error) {
-	return o.transactionIf(ctx, w, func(mapping) bool { return true })
+// commitOnce fails with an *index.ConditionError where something changed meanwhile;
+// condition 0 is that the index is still there.
+func (o *opened) commitOnce(ctx context.Context, w *write, pleases func(mapping) bool) error {
+	tx := o.e.o.Store.Begin()
+	some, err := o.addTo(ctx, tx, w, pleases)
+	if err != nil || !some {
+		return err
+	}
+	if _, err = o.e.o.Store.Commit(ctx, tx); err != nil {
+		o.e.handover.take(w.tailKey, nil)
+	}
+	return err
 }
 
-// transactionIf leaves alone the keys to be deleted whose mapping does not please.
-func (o *opened) transactionIf(ctx context.Context, w *write, pleases func(mapping) bool) (index.Txn, error) {
-	t := index.Txn{Conditions: []index.Condition{{Kind: index.KeyVersion, Key: recordKey(o.bucket, o.rec.spec.Name), Version: o.recVersion}}}
+// addTo adds w, against what the index says now, to a transaction, and hands the
+// frame to the follower. Its first condition is the index's own record. Keys to be
+// deleted are left alone where there is no vector, or its mapping does not please; some is
+// false where nothing is left to do.
+func (o *opened) addTo(ctx context.Context, tx Tx, w *write, pleases func(mapping) bool) (some bool, err error) {
+	tx.Check(index.Condition{Kind: index.KeyVersion, Key: recordKey(o.bucket, o.rec.spec.Name), Version: o.recVersion})
 	tail := tailRecord{rows: len(w.rows)}
 	for i, k := range w.keys {
 		key := o.keys.key(keyMapping, k)
 		old, version, err := o.mapping(ctx, key)
 		if err != nil {
-			return t, err
+			return false, err
 		}
-		if len(w.rows) == 0 && !pleases(old) {
+		put := len(w.rows) > 0
+		if !put && (version == 0 || pleases != nil && !pleases(old)) {
 			continue
 		}
-		switch {
-		case version != 0:
-			t.Conditions = append(t.Conditions, index.Condition{Kind: index.KeyVersion, Key: key, Version: version})
+		some = true
+		if version != 0 {
+			tx.Check(index.Condition{Kind: index.KeyVersion, Key: key, Version: version})
 			tail.superseded = append(tail.superseded, old.id)
-		case len(w.rows) > 0:
-			t.Conditions = append(t.Conditions, index.Condition{Kind: index.KeyAbsent, Key: key})
+		} else {
+			tx.Check(index.Condition{Kind: index.KeyAbsent, Key: key})
 		}
-		if len(w.rows) > 0 {
-			t.Mutations = append(t.Mutations, index.Mutation{Kind: index.Put, Key: key, Value: objects.EncodeValue(nil, mappingOf(&w.rows[i]).encode())})
-		} else if version != 0 {
-			t.Mutations = append(t.Mutations, index.Mutation{Kind: index.Delete, Key: key})
+		if put {
+			tx.Mutate(index.Mutation{Kind: index.Put, Key: key, Value: objects.EncodeValue(nil, mappingOf(&w.rows[i]).encode())})
+		} else {
+			tx.Mutate(index.Mutation{Kind: index.Delete, Key: key})
 		}
 	}
-	if len(t.Mutations) == 0 {
-		return index.Txn{}, nil
+	if !some {
+		return false, nil
 	}
-	if err := o.linkSources(ctx, w.rows, &t); err != nil {
-		return t, err
+	for i := range w.rows {
+		if s := w.rows[i].Source; s != nil {
+			if err := tx.LinkSource(ctx, o.bucket, s.Key, s.Version); err != nil {
+				return false, fmt.Errorf("link to version %v of object %q: %w", s.Version, s.Key, err)
+			}
+		}
 	}
 	value := objects.EncodeValue(w.blobs, tail.encode())
-	t.Mutations = append(t.Mutations, index.Mutation{Kind: index.Put, Key: w.tailKey, Value: value})
+	tx.Mutate(index.Mutation{Kind: index.Put, Key: w.tailKey, Value: value})
 	p := &push{key: string(w.tailKey), block: w.block, superseded: tail.superseded}
 	o.e.handover.give(w.tailKey, value, p, p.bytes())
-	return t, nil
+	return true, nil
 }
 
 func mappingOf(r *segment.Row) mapping {
@@ -229,23 +238,34 @@ func (o *opened) mapping(ctx context.Context, key []byte) (m mapping, version ui
 	return m, it.Version, err
 }
 
-// linkSources ties the transaction to the object versions that the rows describe.
-func (o *opened) linkSources(ctx context.Context, rows []segment.Row, t *index.Txn) error {
-	linked := map[objects.VersionID]bool{}
-	for i := range rows {
-		s := rows[i].Source
-		if s == nil || linked[s.Version] {
-			continue
-		}
-		linked[s.Version] = true
-		conditions, mutations, err := o.e.o.Store.LinkSource(ctx, o.bucket, s.Key, s.Version)
-		if err != nil {
-			return fmt.Errorf("link to version %v of object %q: %w", s.Version, s.Key, err)
-		}
-		t.Conditions = append(t.Conditions, conditions...)
-		t.Mutations = append(t.Mutations, mutations...)
+// PutInto adds vectors to a transaction that its caller commits, with an object for
+// instance: all of it takes effect, or nothing. Where the commit fails with an
+// *index.ConditionError, the caller begins another transaction and calls PutInto again. The
+// batch must fit into one transaction beside what is there.
+func (e *Engine) PutInto(ctx context.Context, tx Tx, bucket, name string, vectors []Vector) error {
+	if err := e.barrier(ctx); err != nil { // after a conflict: the index may have been deleted
+		return err
 	}
-	return nil
+	o, err := e.use(ctx, bucket, name)
+	if err != nil {
+		return err
+	}
+	rows, err := validateBatch(&o.rec.spec, vectors)
+	if err != nil {
+		return err
+	}
+	if len(o.pieces(rows)) > 1 {
+		return invalid("vectors", "keys and sources pass the size of one transaction; send fewer")
+	}
+	if err := o.awaitRoom(ctx); err != nil {
+		return err
+	}
+	w, err := o.prepare(ctx, rows)
+	if err != nil {
+		return err
+	}
+	_, err = o.addTo(ctx, tx, w, nil)
+	return err
 }
 
 // Delete removes vectors by key. Keys that do not exist are no error.

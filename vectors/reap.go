@@ -77,14 +77,15 @@ func (o *opened) orphans(ctx context.Context, sources map[objects.VersionID]uint
 	return keys, nil, nil
 }
 
-// deleteOrphans deletes keys that still mean a vector of a dead source.
+// deleteOrphans deletes keys as long as they mean a vector of a dead source: a
+// new vector under such a key must live.
 func (o *opened) deleteOrphans(ctx context.Context, keys []string, sources map[objects.VersionID]uint64) error {
 	for range attemptsMax {
 		w := &write{keys: keys}
 		if err := o.nameTail(w); err != nil {
 			return err
 		}
-		err := o.commitOnce(ctx, w, sources)
+		err := o.commitOnce(ctx, w, func(m mapping) bool { _, dead := sources[m.source]; return dead })
 		var failed *index.ConditionError
 		if err == nil || errors.As(err, &failed) && failed.Condition == 0 {
 			return nil // deleted, or the whole index is
@@ -94,18 +95,4 @@ func (o *opened) deleteOrphans(ctx context.Context, keys []string, sources map[o
 		}
 	}
 	return objects.ErrConflict
-}
-
-// commitOnce deletes w's keys only as they are now, and only while each means a
-// vector of a dead source: a new vector under such a key must live.
-func (o *opened) commitOnce(ctx context.Context, w *write, sources map[objects.VersionID]uint64) error {
-	txn, err := o.transactionIf(ctx, w, func(m mapping) bool { _, dead := sources[m.source]; return dead })
-	if err != nil || len(txn.Mutations) == 0 {
-		return err
-	}
-	_, err = o.e.commit(ctx, txn)
-	if err != nil {
-		o.e.handover.take(w.tailKey, nil)
-	}
-	return err
 }

@@ -2,6 +2,7 @@ package vectors
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/tarnlake/tarn/host"
@@ -18,9 +19,37 @@ type Store interface {
 	WriteBlob(ctx context.Context, r io.Reader, size int64) (objects.Blob, error)
 	// ReadBlob fills p from an offset on, verified.
 	ReadBlob(ctx context.Context, b objects.Blob, p []byte, off int64) error
-	// LinkSource is what a transaction must add so that it holds only while the
-	// object's version is current, and so that the version's end is told to us.
-	LinkSource(ctx context.Context, bucket, key string, v objects.VersionID) ([]index.Condition, []index.Mutation, error)
+	Begin() Tx
+	// Commit applies what was begun here: an *index.ConditionError where something
+	// changed since it was read.
+	Commit(ctx context.Context, tx Tx) (index.Result, error)
+}
+
+// Tx is a transaction that is being gathered; *objects.Tx is one.
+type Tx interface {
+	Check(c index.Condition)
+	Mutate(m index.Mutation)
+	// LinkSource makes what is gathered depend on an object's present version, and
+	// its end told to us.
+	LinkSource(ctx context.Context, bucket, key string, v objects.VersionID) error
+}
+
+// Over is the object layer as an engine sees it.
+func Over(s *objects.Store) Store { return objectLayer{s} }
+
+type objectLayer struct{ *objects.Store }
+
+func (l objectLayer) Begin() Tx { return l.Store.Begin() }
+
+func (l objectLayer) Commit(ctx context.Context, tx Tx) (index.Result, error) {
+	return l.Store.Commit(ctx, tx.(*objects.Tx)) // made by Begin
+}
+
+func (l objectLayer) ReadBlob(ctx context.Context, b objects.Blob, p []byte, off int64) error {
+	if n, err := l.OpenBlob(b).ReadAt(ctx, p, off); n < len(p) {
+		return fmt.Errorf("read %d of %d bytes at %d: %w", n, len(p), off, err)
+	}
+	return nil
 }
 
 // Row is one stored vector as open row files keep it.

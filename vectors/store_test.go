@@ -92,12 +92,27 @@ func (s *memoryStore) dropObject(t testing.TB, key string, v objects.VersionID) 
 	s.set(t, append(objects.SourceDeadPrefix(bucket), v.String()...), nil, index.Mutation{Kind: index.Delete, Key: objects.ObjectKey(bucket, key)})
 }
 
-func (s *memoryStore) LinkSource(ctx context.Context, bucket, key string, v objects.VersionID) ([]index.Condition, []index.Mutation, error) {
-	it, err := s.ix.Get(ctx, objects.ObjectKey(bucket, key))
+func (s *memoryStore) Begin() Tx { return &memoryTx{s: s} }
+
+func (s *memoryStore) Commit(ctx context.Context, tx Tx) (index.Result, error) {
+	return s.ix.Commit(ctx, tx.(*memoryTx).txn)
+}
+
+type memoryTx struct {
+	s   *memoryStore
+	txn index.Txn
+}
+
+func (x *memoryTx) Check(c index.Condition) { x.txn.Conditions = append(x.txn.Conditions, c) }
+func (x *memoryTx) Mutate(m index.Mutation) { x.txn.Mutations = append(x.txn.Mutations, m) }
+
+func (x *memoryTx) LinkSource(ctx context.Context, bucket, key string, v objects.VersionID) error {
+	it, err := x.s.ix.Get(ctx, objects.ObjectKey(bucket, key))
 	if errors.Is(err, index.ErrNotFound) || err == nil && !bytes.Equal(it.Value, v[:]) {
-		return nil, nil, objects.ErrPrecondition
+		return objects.ErrPrecondition
 	}
-	return []index.Condition{{Kind: index.KeyVersion, Key: objects.ObjectKey(bucket, key), Version: it.Version}}, nil, err
+	x.Check(index.Condition{Kind: index.KeyVersion, Key: objects.ObjectKey(bucket, key), Version: it.Version})
+	return err
 }
 
 func openEngine(t testing.TB, o Options) *Engine {
