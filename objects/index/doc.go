@@ -14,6 +14,18 @@
 // later Get, Scan and Watch sees, and a crash loses none of it. What a crash
 // left unanswered is either wholly there or wholly absent.
 //
+// Pebble's own log is off. The view keeps a prefix of the log across a crash and
+// says which; where its folder is gone, damaged, or of another store, or fails
+// while serving, it is made anew from a checkpoint and the log's rest, in the
+// first folder that takes it. A checkpoint is the whole view as one verified
+// stream, after which the log is trimmed to what watchers may still ask for.
+//
+// Watchers get the latest entries from a ring in memory, older ones from the
+// log, with the outcomes (which guards held) that the view keeps for as long.
+//
+// The outside formats are in txn.go (entries), image.go (checkpoints), layout.go
+// (the view) and position.go.
+//
 // All methods may be called by many goroutines at once. The package knows
 // nothing of buckets or objects; their key layout belongs to package objects.
 package index

@@ -210,3 +210,20 @@ func FuzzReadImage(f *testing.F) {
 		}
 	})
 }
+
+// TestOutlivedRequestsAreReplacedBeforeTheyAreSwept: sweeps come once a second.
+func TestOutlivedRequestsAreReplacedBeforeTheyAreSwept(t *testing.T) {
+	m := newMachine(t, 0)
+	applyOne(t, m, entryAt(t, 1, time.Hour+time.Second/2, putTxn(1, "a")))
+	applyOne(t, m, entryAt(t, 2, time.Hour+RequestKept, putTxn(0, "b")))
+	if applyOne(t, m, entryAt(t, 3, time.Hour+RequestKept+time.Second/2, putTxn(1, "a"))).Result.Repeated {
+		t.Fatal("remembered beyond its time")
+	}
+	if m.state.requests != 1 {
+		t.Fatalf("%d requests are counted, want 1", m.state.requests)
+	}
+	applyOne(t, m, entryAt(t, 4, time.Hour+RequestKept+2*time.Second, putTxn(0, "c")))
+	if !applyOne(t, m, entryAt(t, 5, 0, putTxn(1, "a"))).Result.Repeated {
+		t.Fatal("the second one was swept with the first")
+	}
+}

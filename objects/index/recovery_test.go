@@ -24,10 +24,6 @@ func put(key, value string) index.Mutation {
 	return index.Mutation{Kind: index.Put, Key: []byte(key), Value: []byte(value)}
 }
 
-func exists(key string) index.Condition {
-	return index.Condition{Kind: index.KeyExists, Key: []byte(key)}
-}
-
 func absent(key string) index.Condition {
 	return index.Condition{Kind: index.KeyAbsent, Key: []byte(key)}
 }

@@ -22,6 +22,7 @@ const rememberedBytes = 16
 
 // recall finds what an earlier transaction with this id did.
 func (a *applier) recall(id RequestID) (Result, bool, error) {
+	a.expired = nil
 	if id == (RequestID{}) {
 		return Result{}, false, nil
 	}
@@ -36,10 +37,11 @@ func (a *applier) recall(id RequestID) (Result, bool, error) {
 	if len(b) < rememberedBytes {
 		return Result{}, false, fmt.Errorf("%w: request %x", errView, id)
 	}
-	if int64(binary.LittleEndian.Uint64(b)) <= a.state.logTime-int64(RequestKept) {
+	at, sequence := int64(binary.LittleEndian.Uint64(b)), binary.LittleEndian.Uint64(b[8:])
+	if at <= a.state.logTime-int64(RequestKept) {
+		a.expired = requestTimeKey(at, sequence)
 		return Result{}, false, nil
 	}
-	sequence := binary.LittleEndian.Uint64(b[8:])
 	applied, err := decodeOutcome(b[rememberedBytes:])
 	if err != nil {
 		return Result{}, false, err
@@ -53,8 +55,11 @@ func (a *applier) remember(id RequestID, sequence uint64, applied []bool) error 
 	if id == (RequestID{}) {
 		return nil
 	}
-	if err := a.forgetOld(id); err != nil {
-		return err
+	if a.expired != nil {
+		a.state.requests--
+		if err := a.batch.Delete(a.expired, nil); err != nil {
+			return err
+		}
 	}
 	b := binary.LittleEndian.AppendUint64(nil, uint64(a.state.logTime))
 	b = binary.LittleEndian.AppendUint64(b, sequence)
@@ -63,23 +68,6 @@ func (a *applier) remember(id RequestID, sequence uint64, applied []bool) error 
 	}
 	a.state.requests++
 	return a.batch.Set(requestTimeKey(a.state.logTime, sequence), id[:], nil)
-}
-
-// forgetOld drops an expired record of the same id, which no sweep met yet.
-func (a *applier) forgetOld(id RequestID) error {
-	b, closer, err := a.batch.Get(requestKey(id))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("read request %x: %w", id, err)
-	}
-	at, sequence := int64(binary.LittleEndian.Uint64(b)), binary.LittleEndian.Uint64(b[8:])
-	if err := closer.Close(); err != nil {
-		return err
-	}
-	a.state.requests--
-	return a.batch.Delete(requestTimeKey(at, sequence), nil)
 }
 
 // sweep forgets what is older than RequestKept, and the oldest above the bound,
