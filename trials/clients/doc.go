@@ -1,0 +1,9 @@
+// Package clients tries the running binary with the clients that users have:
+// aws-sdk-go-v2, minio-go, boto3, grpcurl, and its own command line. Its nouns
+// are Server, Client and Answer.
+//
+// Each test starts `tarn serve` on a free port of 127.0.0.1 over fresh drives,
+// and ends exactly that process. The tests need the binary (TARN_BINARY); those of
+// boto3 and grpcurl also an interpreter with boto3 (TARN_TEST_PYTHON) and the tool
+// (TARN_TEST_GRPCURL): `make test-clients` sees to all of them.
+package clients
