@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -138,8 +139,25 @@ func (c *client) run(ctx context.Context, id, n int) error {
 	return nil
 }
 
+// rounds of a test that draws its own input: many with TARN_SOAK=1.
+func rounds(quick, soak int) int {
+	if os.Getenv("TARN_SOAK") == "1" {
+		return soak
+	}
+	return quick
+}
+
 func TestConcurrentRequestsAreLinearizable(t *testing.T) {
-	const seed, clients, each = 7, 8, 60
+	for seed := range rounds(3, 300) {
+		history := concurrently(t, uint64(seed), 8, 60)
+		if got := porcupine.CheckOperationsTimeout(register, history, 20*time.Second); got != porcupine.Ok {
+			t.Fatalf("history of %d requests is %s (seed %d)", len(history), got, seed)
+		}
+	}
+}
+
+// concurrently is the history of some clients that make requests at once.
+func concurrently(t *testing.T, seed uint64, clients, each int) []porcupine.Operation {
 	ctx, s := openBucket(t)
 	dawdle(s)
 	var clock atomic.Int64
@@ -159,9 +177,7 @@ func TestConcurrentRequestsAreLinearizable(t *testing.T) {
 	for _, c := range made {
 		history = append(history, c.ops...)
 	}
-	if got := porcupine.CheckOperationsTimeout(register, history, 20*time.Second); got != porcupine.Ok {
-		t.Fatalf("history of %d requests is %s (seed %d)", len(history), got, seed)
-	}
+	return history
 }
 
 func TestUnconditionalPutsNeverLoseToEachOther(t *testing.T) {

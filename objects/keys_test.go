@@ -74,3 +74,22 @@ func TestSourceDeadKeysParse(t *testing.T) {
 		}
 	}
 }
+
+func FuzzKeys(f *testing.F) {
+	id := VersionID{1, 2}
+	f.Add(uploadKey("bkt", "a\x00b", id))
+	f.Add(sourceDeadKey("bkt", id))
+	f.Add(segmentKey("bkt", KindPart, id, 10))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if bucket, v, ok := ParseSourceDead(b); ok && !bytes.Equal(bytes.ToLower(b), bytes.ToLower(sourceDeadKey(bucket, v))) {
+			t.Errorf("%q parsed as %q, %s", b, bucket, v)
+		}
+		if key, id, ok := parseUploadKey(b); ok && len(key) > len(b) {
+			t.Errorf("%q parsed as %q, %s", b, key, id)
+		}
+		prefix := len(segmentsPrefix("bkt", KindPart, id))
+		if n, err := parseSegmentNumber(b, prefix); err == nil && !bytes.HasSuffix(b, segmentKey("bkt", KindPart, id, n)[prefix:]) {
+			t.Errorf("%q parsed as %d", b, n)
+		}
+	})
+}

@@ -88,6 +88,7 @@ func TestUploadPartAndBucketRecordsGolden(t *testing.T) {
 	if got, err := decodePartRecord(p.encode()); err != nil || !reflect.DeepEqual(got, p) {
 		t.Fatalf("decoded %+v, %v", got, err)
 	}
+	golden{{"01", "version"}, {goldenTimeHex, "end"}, {"026b31", "key k1"}}.check(t, deadRecord{key: "k1", at: goldenTime}.encode())
 	b := bucketRecord{created: goldenTime}
 	golden{{"01", "version"}, {goldenTimeHex, "created"}}.check(t, b.encode())
 	if got, err := decodeBucketRecord(b.encode()); err != nil || got != b {
@@ -141,6 +142,7 @@ func FuzzRecords(f *testing.F) {
 	p := partRecord{bytes: 5}
 	f.Add(p.encode())
 	f.Add(bucketRecord{created: goldenTime}.encode())
+	f.Add(deadRecord{key: "k", at: goldenTime}.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if r, err := decodeObjectRecord(b); err == nil {
 			again, err := decodeObjectRecord(r.encode())
@@ -162,6 +164,12 @@ func FuzzRecords(f *testing.F) {
 		}
 		if r, err := decodeBucketRecord(b); err == nil && !bytes.Equal(r.encode()[1:], b[1:]) {
 			t.Fatalf("bucket: %+v", r)
+		}
+		if key, at, err := DecodeSourceDead(EncodeValue(nil, b)); err == nil {
+			again, when, err := DecodeSourceDead(EncodeValue(nil, deadRecord{key, at}.encode()))
+			if again != key || !when.Equal(at) || err != nil {
+				t.Fatalf("source dead: %q at %v became %q at %v, %v", key, at, again, when, err)
+			}
 		}
 	})
 }
