@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+
+	"github.com/tarnlake/tarn/objects"
 )
 
 // answer is the ResponseWriter, counting.
@@ -118,7 +120,7 @@ var pieces = sync.Pool{New: func() any { b := make([]byte, pieceBytes); return &
 // stream answers with n bytes of content from off on. The first piece is read
 // before the status is sent, so that what cannot be read is an error in its own
 // right; later failures cut the answer short.
-func (c *call) stream(content Content, status int, off, n int64) error {
+func (c *call) stream(content *objects.ObjectReader, status int, off, n int64) error {
 	body := content.NewReader(c.ctx, off, n)
 	defer body.Close()
 	piece := pieces.Get().(*[]byte)

@@ -14,16 +14,17 @@ func deleteObject(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.delete(objects.DeleteRequest{Bucket: c.bucket, Key: c.key, Conditions: conditions}); err != nil {
+	_, err = c.h.Store.Delete(c.ctx, objects.DeleteRequest{Bucket: c.bucket, Key: c.key, Conditions: conditions})
+	if err := absentIsDeleted(err, conditions); err != nil {
 		return err
 	}
 	return c.empty(204)
 }
 
-// delete succeeds where there is nothing to delete, unless a condition asked for it.
-func (c *call) delete(r objects.DeleteRequest) error {
-	_, err := c.h.Store.Delete(c.ctx, r)
-	if errors.Is(err, objects.ErrNoObject) && r.Conditions == (objects.Conditions{}) {
+// absentIsDeleted: a delete succeeds where there is nothing to delete, unless a
+// condition asked for it.
+func absentIsDeleted(err error, conditions objects.Conditions) error {
+	if errors.Is(err, objects.ErrNoObject) && conditions == (objects.Conditions{}) {
 		return nil
 	}
 	return err

@@ -3,15 +3,12 @@ package s3
 import (
 	"encoding/xml"
 	"fmt"
-	"sync"
-	"sync/atomic"
 
 	"github.com/tarnlake/tarn/objects"
 )
 
 const (
 	deletesMax         = 1000
-	deletesAtOnce      = 16
 	deleteBytesMax     = 4 << 20 // 1,000 keys of 1 KiB, escaped
 	deletesWithoutName = "an Object has no Key"
 )
@@ -50,16 +47,16 @@ func deleteObjects(c *call) error {
 	if err := doc.check(empty); err != nil {
 		return err
 	}
-	if _, err := c.h.Store.Bucket(c.ctx, c.bucket); err != nil {
+	errs, err := c.deleteEntries(doc.Object)
+	if err != nil {
 		return err
 	}
 	x := newXML()
 	x.root("DeleteResult")
-	for i, err := range c.deleteEntries(doc.Object) {
-		e := doc.Object[i]
+	for i, e := range doc.Object {
 		switch {
-		case err != nil:
-			x.deleteError(e, faultOf(err))
+		case errs[i] != nil:
+			x.deleteError(e, faultOf(errs[i]))
 		case !doc.Quiet:
 			x.open("Deleted")
 			x.text("Key", e.Key)
@@ -83,42 +80,47 @@ func (d *deleteDocument) check(empty bool) error {
 	return nil
 }
 
-// deleteEntries deletes some at a time, so that they share the store's commits.
-func (c *call) deleteEntries(entries []deleteEntry) []error {
+// deleteEntries deletes what may be deleted, together, and says of each entry
+// what came of it.
+func (c *call) deleteEntries(entries []deleteEntry) ([]error, error) {
 	errs := make([]error, len(entries))
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(deletesAtOnce, len(entries)) {
-		workers.Go(func() {
-			for i := next.Add(1) - 1; i < int64(len(entries)); i = next.Add(1) - 1 {
-				errs[i] = c.deleteEntry(entries[i])
-			}
-		})
+	requests := make([]objects.DeleteRequest, 0, len(entries))
+	places := make([]int, 0, len(entries))
+	for i, e := range entries {
+		r, err := c.deleteRequest(e)
+		if err != nil {
+			errs[i] = err
+			continue
+		}
+		requests, places = append(requests, r), append(places, i)
 	}
-	workers.Wait()
-	return errs
+	outcomes, err := c.h.Store.DeleteMany(c.ctx, c.bucket, requests)
+	if err != nil {
+		return nil, err
+	}
+	for j, o := range outcomes {
+		errs[places[j]] = absentIsDeleted(o.Err, requests[j].Conditions)
+	}
+	return errs, nil
 }
 
-func (c *call) deleteEntry(e deleteEntry) error {
-	if err := checkKey(e.Key); err != nil {
-		return err
-	}
-	if e.LastModifiedTime != nil || e.Size != nil {
-		return notImplemented("LastModifiedTime and Size as conditions of a delete")
-	}
-	if err := c.checkVersion(e.VersionID); err != nil {
-		return err
-	}
-	if err := c.authorize("s3:DeleteObject", arn(c.bucket, e.Key)); err != nil {
-		return err
-	}
-	r := objects.DeleteRequest{Bucket: c.bucket, Key: e.Key}
+func (c *call) deleteRequest(e deleteEntry) (r objects.DeleteRequest, err error) {
+	r = objects.DeleteRequest{Bucket: c.bucket, Key: e.Key}
 	if e.ETag == "*" {
 		r.Conditions.IfExists = true
 	} else {
 		r.Conditions.IfETag = unquote(e.ETag)
 	}
-	return c.delete(r)
+	if err := checkKey(e.Key); err != nil {
+		return r, err
+	}
+	if e.LastModifiedTime != nil || e.Size != nil {
+		return r, notImplemented("LastModifiedTime and Size as conditions of a delete")
+	}
+	if err := c.checkVersion(e.VersionID); err != nil {
+		return r, err
+	}
+	return r, c.authorize("s3:DeleteObject", arn(c.bucket, e.Key))
 }
 
 func (x *xmlWriter) deleteError(e deleteEntry, f *fault) {

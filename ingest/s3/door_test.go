@@ -65,7 +65,7 @@ func newTLSDoor(t testing.TB) *door {
 }
 
 func unservedDoor(t testing.TB) *door {
-	d := &door{t: t, store: newMemory(func() time.Time { return time.Now().UTC() })}
+	d := &door{t: t, store: newMemory()}
 	d.handler = New(Options{
 		Store: d.store, Secrets: secrets{testKey: testSecret}, Host: host.Real(nil),
 		Authorize: func(_ context.Context, who Identity, action, resource string) error {

@@ -12,15 +12,15 @@ func getObject(c *call) error {
 	if err := c.checkVersion(c.query.Get("versionId")); err != nil {
 		return err
 	}
-	o, content, err := c.h.Store.Open(c.ctx, c.bucket, c.key)
+	o, err := c.h.Store.Open(c.ctx, c.bucket, c.key)
 	if err != nil {
 		return err
 	}
-	status, s, err := c.present(&o)
+	status, s, err := c.present(&o.Object)
 	if err != nil {
 		return err
 	}
-	return c.stream(content, status, s.off, s.n)
+	return c.stream(o, status, s.off, s.n)
 }
 
 func headObject(c *call) error {

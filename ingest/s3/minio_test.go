@@ -51,7 +51,7 @@ func TestMinioPutsAStreamOfUnknownLength(t *testing.T) {
 	if _, err := client.PutObject(ctx, "bucket", "k", io.MultiReader(bytes.NewReader(want)), -1, minio.PutObjectOptions{PartSize: 5 << 20}); err != nil {
 		t.Fatal(err)
 	}
-	if o, err := d.store.find("bucket", "k"); err != nil || !bytes.Equal(o.body, want) || len(o.PartBytes) != 3 {
+	if o, got, err := d.stored("bucket", "k"); err != nil || !bytes.Equal(got, want) || len(o.PartBytes) != 3 {
 		t.Fatalf("%v", err)
 	}
 }
@@ -93,7 +93,7 @@ func TestMinioKeepsHostileKeys(t *testing.T) {
 	for e := range client.RemoveObjects(ctx, "bucket", gone, minio.RemoveObjectsOptions{}) {
 		t.Errorf("%q: %v", e.ObjectName, e.Err)
 	}
-	if n := d.store.objectCount(); n != 0 {
+	if n := d.things(); n != 0 {
 		t.Errorf("%d objects left", n)
 	}
 }

@@ -165,8 +165,8 @@ func TestBadInputIsRefusedByNameAndLeavesNothing(t *testing.T) {
 				t.Fatalf("%d %s, want %d %s\n%s", got.status, got.code, c.status, c.code, got.body)
 			}
 			checkErrorAnswer(t, &got)
-			if n := d.store.objectCount(); n != 0 || len(d.store.buckets) != 1 {
-				t.Fatalf("%d objects, %d buckets left", n, len(d.store.buckets))
+			if buckets, n := d.left(); n != 0 || buckets != 1 {
+				t.Fatalf("%d objects, %d buckets left", n, buckets)
 			}
 		})
 	}
@@ -222,8 +222,8 @@ func TestATamperedChunkLeavesNothing(t *testing.T) {
 		bad := strings.Replace(string(wire), c.from, c.to, 1)
 		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(bad)), int64(len(bad))
 		got := d.send(r)
-		if got.code != c.code || (d.store.objectCount() == 0) != (c.code != "") {
-			t.Errorf("%s: %d %s, %d objects", name, got.status, got.body, d.store.objectCount())
+		if got.code != c.code || (d.things() == 0) != (c.code != "") {
+			t.Errorf("%s: %d %s, %d objects", name, got.status, got.body, d.things())
 		}
 		d.store.Delete(context.Background(), objects.DeleteRequest{Bucket: "bucket", Key: "k"})
 	}
@@ -290,7 +290,7 @@ func TestTruncatedAndUnmeasuredBodiesLeaveNothing(t *testing.T) {
 	if got := d.wire(t, chunked, true); got.code != "MissingContentLength" {
 		t.Errorf("chunked: %d %s", got.status, got.body)
 	}
-	if n := d.store.objectCount(); n != 0 {
+	if n := d.things(); n != 0 {
 		t.Errorf("%d objects left", n)
 	}
 	if got := d.wire(t, unsignedLength(5), true); got.status != 200 {
@@ -402,7 +402,7 @@ func TestPathsAreTakenFromTheWire(t *testing.T) {
 		if got := d.do(raw{method: "PUT", target: target, body: "x"}); got.status != 200 {
 			t.Errorf("%s: %d %s", target, got.status, got.body)
 		}
-		if _, err := d.store.find("bucket", key); err != nil {
+		if _, _, err := d.stored("bucket", key); err != nil {
 			t.Errorf("%s is not %q", target, key)
 		}
 		d.store.Delete(context.Background(), objects.DeleteRequest{Bucket: "bucket", Key: key})
@@ -420,7 +420,7 @@ func TestDefaultDenyIsAskedForEachResource(t *testing.T) {
 	}
 	got := d.do(raw{method: "PUT", target: "/bucket/k", header: header("X-Amz-Copy-Source", "bucket/secret")})
 	want := "[s3:PutObject arn:aws:s3:::bucket/k s3:GetObject arn:aws:s3:::bucket/secret]"
-	if got.code != "AccessDenied" || fmt.Sprint(asked) != want || d.store.objectCount() != 1 {
+	if got.code != "AccessDenied" || fmt.Sprint(asked) != want || d.things() != 1 {
 		t.Fatalf("%s, asked %v", got.code, asked)
 	}
 }
