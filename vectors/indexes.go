@@ -155,6 +155,9 @@ func (e *Engine) commit(ctx context.Context, txn index.Txn) (index.Result, error
 	}
 	for attempt := 0; ; attempt++ {
 		res, err := e.index.Commit(ctx, txn)
+		if errors.Is(err, index.ErrReadOnly) {
+			err = fmt.Errorf("%w: %w", objects.ErrReadOnly, err)
+		}
 		if !errors.Is(err, index.ErrUnknown) || attempt == 3 || ctx.Err() != nil {
 			return res, err
 		}
