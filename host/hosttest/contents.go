@@ -24,6 +24,7 @@ type page struct {
 	live  *block // what programs read; nil: zeros
 	disk  *block // what the platter holds; nil: zeros
 	dirty uint8  // sectors written and not yet synced
+	cut   uint8  // dirty sectors that a truncation zeroed; they survive together with it, or not
 	lost  uint8  // sectors that differ on the platter though nothing will write them: their sync failed
 }
 
@@ -33,6 +34,7 @@ type contents struct {
 	size      int64
 	diskSize  int64
 	sizeDirty bool
+	cutTo     int64 // least size that an unsynced truncation gave; -1: none
 	allocated int64 // end of what Preallocate reserved
 	pages     map[int64]*page
 	dirty     map[int64]struct{} // pages with dirty sectors
@@ -40,7 +42,7 @@ type contents struct {
 }
 
 func newContents() *contents {
-	return &contents{pages: map[int64]*page{}, dirty: map[int64]struct{}{}}
+	return &contents{cutTo: -1, pages: map[int64]*page{}, dirty: map[int64]struct{}{}}
 }
 
 func (c *contents) readAt(p []byte, off int64) (int, error) {
@@ -95,6 +97,7 @@ func (c *contents) putPage(index int64, at int, p []byte) {
 	copy(pg.live[at:], p)
 	for s := at / sectorBytes; s <= (at+len(p)-1)/sectorBytes; s++ {
 		pg.dirty |= 1 << s
+		pg.cut &^= 1 << s
 	}
 	c.dirty[index] = struct{}{}
 }
@@ -118,7 +121,11 @@ func (c *contents) truncate(size int64) {
 		at := max(size-index*pageBytes, 0)
 		if at < pageBytes && c.size > index*pageBytes+at {
 			c.putPage(index, int(at), zeros[at:])
+			c.pages[index].cut |= 0xff << (at / sectorBytes)
 		}
+	}
+	if size < c.size && (c.cutTo < 0 || size < c.cutTo) {
+		c.cutTo = size
 	}
 	c.size, c.sizeDirty = size, true
 	c.allocated = min(c.allocated, size)
@@ -131,7 +138,7 @@ func (c *contents) sync() {
 		c.pages[index].settle()
 	}
 	clear(c.dirty)
-	c.diskSize, c.sizeDirty = c.size, false
+	c.diskSize, c.sizeDirty, c.cutTo = c.size, false, -1
 }
 
 // settle brings the dirty sectors to the platter.
@@ -142,7 +149,7 @@ func (pg *page) settle() {
 	} else {
 		pg.disk = pg.merge(pg.dirty)
 	}
-	pg.dirty = 0
+	pg.dirty, pg.cut = 0, 0
 }
 
 // merge is the platter's block with the given sectors as programs see them.
@@ -167,10 +174,10 @@ func (c *contents) failSync() {
 	for index := range c.dirty {
 		pg := c.pages[index]
 		pg.lost |= pg.dirty
-		pg.dirty = 0
+		pg.dirty, pg.cut = 0, 0
 	}
 	clear(c.dirty)
-	c.sizeDirty = false
+	c.sizeDirty, c.cutTo = false, -1
 }
 
 // damage changes bytes on the platter and in the cache alike.
@@ -213,29 +220,38 @@ func (c *contents) crash(r *rand.Rand) *contents {
 			out.pages[index] = &page{live: pg.disk, disk: pg.disk}
 		}
 	}
-	kept := chance(r)
+	kept, truncated := chance(r), c.cutTo >= 0 && r.IntN(2) == 0
 	for _, index := range slices.Sorted(maps.Keys(c.dirty)) {
 		pg := c.pages[index]
-		b := pg.merge(pg.dirty & bits(r, kept))
+		survives := pg.dirty & bits(r, kept) &^ pg.cut
+		if truncated {
+			survives |= pg.cut
+		}
+		b := pg.merge(survives)
 		out.pages[index] = &page{live: b, disk: b}
 	}
-	out.size = c.crashSize(r)
+	out.size = c.crashSize(r, truncated)
 	out.trim()
 	out.diskSize, out.allocated = out.size, min(c.allocated, max(out.size, c.diskSize))
 	return out
 }
 
-// crashSize: an unsynced change of the size is kept, lost, or kept in part.
-func (c *contents) crashSize(r *rand.Rand) int64 {
-	if !c.sizeDirty {
-		return c.diskSize
+// crashSize: an unsynced truncation is kept or lost as one; unsynced growth is kept,
+// lost, or kept in part.
+func (c *contents) crashSize(r *rand.Rand, truncated bool) int64 {
+	from := c.diskSize
+	if truncated {
+		from = min(c.cutTo, from)
 	}
-	grown := c.size - c.diskSize
-	switch pick := r.IntN(4); {
-	case pick == 0:
-		return c.diskSize
-	case pick == 1 && grown > 0:
-		return min(c.size, (c.diskSize+r.Int64N(grown+1)+sectorBytes-1)/sectorBytes*sectorBytes)
+	grown := c.size - from
+	if !c.sizeDirty || grown <= 0 {
+		return from
+	}
+	switch r.IntN(4) {
+	case 0:
+		return from
+	case 1:
+		return min(c.size, (from+r.Int64N(grown+1)+sectorBytes-1)/sectorBytes*sectorBytes)
 	}
 	return c.size
 }
