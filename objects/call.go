@@ -65,7 +65,7 @@ func (s *Store) returned(m *member) {
 	m.mu.Unlock()
 	if back {
 		s.o.Events.driveBack(m.number)
-		s.repairs.wake()
+		s.repairs.doubt()
 	}
 }
 

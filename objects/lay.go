@@ -76,8 +76,8 @@ func (l *laying) write(ctx context.Context, shard int, number uint16) laid {
 		out.err = fmt.Errorf("drive %d went away", number)
 		return out
 	}
-	ticket := l.s.pins.enter()
-	defer l.s.pins.leave(ticket)
+	ticket := l.s.pins.appends.enter()
+	defer l.s.pins.appends.leave(ticket)
 	out.address, out.err = l.s.append(ctx, m, l.stripe.class(), drive.Record{Identity: l.stripe.identity(shard), Payload: l.payloads[shard]})
 	if out.err == nil {
 		l.hold.add(place{number, out.address.Extent})

@@ -17,35 +17,32 @@ type place struct {
 type pins struct {
 	mu struct {
 		sync.Mutex
-		writers   map[place]int       // blobs under way with bytes there
-		last      map[place]time.Time // when the last such blob was whole
-		ticket    uint64
-		appending map[uint64]bool // tickets of appends whose places are not known yet
-		left      chan struct{}   // closed when a ticket ends; nil while nobody waits
+		writers map[place]int       // blobs under way with bytes there
+		last    map[place]time.Time // when the last such blob was whole
 	}
+	appends tickets // around an append and the add of its place
 }
 
 func (p *pins) init() {
-	p.mu.writers, p.mu.last, p.mu.appending = map[place]int{}, map[place]time.Time{}, map[uint64]bool{}
+	p.mu.writers, p.mu.last = map[place]int{}, map[place]time.Time{}
 }
 
-// enter and leave stand around an append and the add of its place.
-func (p *pins) enter() uint64 {
+// held reports the places that are pinned, and forgets those that no longer are.
+func (p *pins) held(now time.Time, kept time.Duration) map[place]bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mu.ticket++
-	p.mu.appending[p.mu.ticket] = true
-	return p.mu.ticket
-}
-
-func (p *pins) leave(ticket uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.mu.appending, ticket)
-	if p.mu.left != nil {
-		close(p.mu.left)
-		p.mu.left = nil
+	held := map[place]bool{}
+	for at := range p.mu.writers {
+		held[at] = true
 	}
+	for at, last := range p.mu.last {
+		if now.Sub(last) < kept {
+			held[at] = true
+		} else {
+			delete(p.mu.last, at)
+		}
+	}
+	return held
 }
 
 // hold keeps the places of one blob.

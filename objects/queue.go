@@ -1,6 +1,9 @@
 package objects
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // badMax bounds the shards that are remembered as bad.
 const badMax = 1 << 16
@@ -14,8 +17,9 @@ type shardID struct {
 // repairs are the stripes known to need repair; whose they are, a scan of the
 // index tells.
 type repairs struct {
-	due chan struct{} // holds one token when there is work
-	bad struct {
+	due   chan struct{} // holds one token when there is work
+	asked atomic.Bool   // drives may lack what was written to them
+	bad   struct {
 		sync.Mutex
 		shards map[shardID]bool // reported by reads
 	}
@@ -32,6 +36,14 @@ func (r *repairs) wake() {
 	default:
 	}
 }
+
+// doubt: a drive came, went or recovered. The next repair asks every drive what it has.
+func (r *repairs) doubt() {
+	r.asked.Store(true)
+	r.wake()
+}
+
+func (r *repairs) doubted() bool { return r.asked.Swap(false) }
 
 // incomplete: a stripe was written without all of its shards.
 func (r *repairs) incomplete([16]byte) { r.wake() }

@@ -58,6 +58,8 @@ func (r *BlobReader) ReadAt(ctx context.Context, p []byte, off int64) (int, erro
 	if off < 0 || off > r.blob.Bytes {
 		return 0, fmt.Errorf("%w: offset %d of %d bytes", ErrRange, off, r.blob.Bytes)
 	}
+	ticket := r.s.reads.enter()
+	defer r.s.reads.leave(ticket)
 	n := int(min(int64(len(p)), r.blob.Bytes-off))
 	for got := 0; got < n; {
 		parts, err := r.fetch(ctx, off+int64(got), off+int64(n))
@@ -101,7 +103,7 @@ func (r *BlobReader) NewReader(ctx context.Context, off, n int64) io.ReadCloser 
 		end = off + n
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	return &stream{r: r, ctx: ctx, cancel: cancel, next: off, end: end}
+	return &stream{r: r, ctx: ctx, cancel: cancel, ticket: r.s.reads.enter(), next: off, end: end}
 }
 
 type errorReader struct{ err error }
@@ -115,6 +117,7 @@ type stream struct {
 	r      *BlobReader
 	ctx    context.Context // of the reads under way; Close ends it
 	cancel context.CancelFunc
+	ticket uint64
 	next   int64 // from where to fetch
 	end    int64
 	parts  []part
@@ -193,7 +196,11 @@ func (r *BlobReader) stripeEnd(off, end int64) int64 {
 
 // Close ends the reads under way and waits for those that heed it.
 func (s *stream) Close() error {
+	if s.err == errStreamClosed {
+		return nil
+	}
 	s.cancel()
+	s.r.s.reads.leave(s.ticket)
 	if s.ahead != nil {
 		a := <-s.ahead
 		s.parts = append(s.parts, a.parts...)

@@ -10,6 +10,7 @@ import (
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/objects/erasure"
 	"github.com/tarnlake/tarn/objects/index"
+	"github.com/tarnlake/tarn/objects/index/journal"
 )
 
 // Options of Open. Host and Drives must be set.
@@ -32,7 +33,7 @@ type Options struct {
 	StripesInFlight int           // stripes being written at once; default 16
 	CacheBytes      int64         // of the index's cache; default 64 MiB
 	PartBytesMin    int64         // of every part of a multipart upload but the last; default 5 MiB
-	StageKept       time.Duration // in which a written blob must be committed; default 24 h
+	StageKept       time.Duration // in which a written blob must be committed; default 1 h
 	RepairPause     time.Duration // between two background repairs; default 5 s
 	SweepPause      time.Duration // between two background sweeps; default 10 min
 	Events          Events
@@ -46,7 +47,7 @@ func (o *Options) setDefaults() {
 	set(&o.HedgeDelay, 100*time.Millisecond)
 	set(&o.StripesInFlight, 16)
 	set(&o.PartBytesMin, PartBytesMin)
-	set(&o.StageKept, 24*time.Hour)
+	set(&o.StageKept, time.Hour)
 	set(&o.RepairPause, 5*time.Second)
 	set(&o.SweepPause, 10*time.Minute)
 }
@@ -63,6 +64,8 @@ func set[T comparable](v *T, standard T) {
 type Events struct {
 	DriveDown   func(drive uint16, cause error) // it failed or did not answer in time
 	DriveBack   func(drive uint16)
+	Repaired    func(RepairReport, error)                                   // a background repair ended
+	Swept       func(SweepReport, error)                                    // a background sweep ended
 	ShardBad    func(stripe [16]byte, shard int, drive uint16, cause error) // a read met a bad shard
 	Checkpoint  func(through uint64, err error)
 	ViewRebuilt func(dir string, applied uint64)
@@ -95,11 +98,23 @@ type Store struct {
 	drives  drives
 	pool    *erasure.Pool // stripes being written
 	pins    pins
+	reads   tickets // streams and reads under way
 	repairs repairs
+
+	id        [16]byte
+	roots     roots
+	journal   *journal.Journal // the index's log; the index closes it
+	repairing sync.Mutex       // one repair at a time
+	sweeping  sync.Mutex       // one sweep at a time
+	adopting  sync.Mutex       // guards strays; held while a drive is taken in
+	strays    []DriveStatus    // folders given that are no drives of the store
 
 	life  context.Context // of background work; ends with Close
 	end   context.CancelFunc
-	tasks tasks // Close waits for them, but not for calls to drives that hang
+	tasks tasks // calls to drives, which may hang
+
+	background sync.WaitGroup // Close waits
+	closing    sync.Once
 }
 
 // newStore is a store over an index and drives that are open, without its
@@ -117,6 +132,7 @@ func newStore(o Options, idx index.Index, members []*member) (*Store, error) {
 	s.drives.all = members
 	s.pool = erasure.NewPool(code, ShardBytesMax, o.StripesInFlight)
 	s.pins.init()
+	s.roots.s = s
 	s.repairs.init()
 	s.life, s.end = context.WithCancel(context.Background())
 	return s, nil

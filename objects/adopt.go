@@ -1,0 +1,198 @@
+package objects
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/tarnlake/tarn/host"
+	"github.com/tarnlake/tarn/objects/drive"
+)
+
+// Drives tells of every drive of the store, and of every folder given that is none.
+func (s *Store) Drives() []DriveStatus {
+	var all []DriveStatus
+	for _, m := range s.drives.list() {
+		all = append(all, m.status())
+	}
+	s.adopting.Lock()
+	defer s.adopting.Unlock()
+	return append(all, s.strays...)
+}
+
+// AdoptDrive takes a folder in as a drive. An empty one is formatted and takes
+// the place of a drive that is missing, if any: that one's number is never used
+// again. A drive of this store that was missing comes back as itself.
+func (s *Store) AdoptDrive(ctx context.Context, path string) (DriveStatus, error) {
+	s.adopting.Lock()
+	defer s.adopting.Unlock()
+	m, err := s.adopt(ctx, path)
+	if err != nil {
+		return DriveStatus{}, fmt.Errorf("adopt %s as a drive: %w", path, err)
+	}
+	s.strays = slices.DeleteFunc(s.strays, func(d DriveStatus) bool { return d.Path == path })
+	s.changed(ctx)
+	return m.status(), nil
+}
+
+// adopt does the work. The caller holds adopting.
+func (s *Store) adopt(ctx context.Context, path string) (*member, error) {
+	f := &folders{o: s.o}
+	at := &folder{path: path}
+	f.openFolder(at)
+	if errors.Is(at.err, drive.ErrNotFormatted) {
+		if err := s.formatAnother(ctx, f, at); err != nil {
+			return nil, err
+		}
+	}
+	if at.err != nil {
+		return nil, at.err
+	}
+	m, err := s.takeIn(ctx, at)
+	if err != nil {
+		return nil, errors.Join(err, at.drive.Close())
+	}
+	return m, nil
+}
+
+// formatAnother reserves a number before it formats, so that no two drives ever share one.
+func (s *Store) formatAnother(ctx context.Context, f *folders, at *folder) error {
+	var number uint16
+	err := s.roots.save(ctx, func(r *rootRecord) { number, r.next = r.next, r.next+1 })
+	if err != nil {
+		return err
+	}
+	return f.format(at, s.id, number)
+}
+
+// takeIn makes an open drive a member.
+func (s *Store) takeIn(ctx context.Context, at *folder) (*member, error) {
+	record := s.roots.get()
+	known := record.drive(at.header.Number)
+	switch {
+	case at.header.Store != s.id:
+		return nil, fmt.Errorf("%w: it belongs to store %x", drive.ErrForeign, at.header.Store)
+	case known != nil && known.id == at.header.Drive:
+		return s.install(ctx, at, at.header.Number)
+	case known != nil || !at.unused():
+		return nil, fmt.Errorf("drive %d was replaced by another one; empty its folder to use it again", at.header.Number)
+	}
+	return s.install(ctx, at, s.replaced(at.path))
+}
+
+// replaced is the missing drive whose place a folder takes: the one that lay
+// there, else the first; 0 where none is missing.
+func (s *Store) replaced(path string) (number uint16) {
+	for _, m := range s.drives.list() {
+		if state, _ := m.state(); state < DriveMissing {
+			continue
+		}
+		if m.path == path {
+			return m.number
+		}
+		if number == 0 {
+			number = m.number
+		}
+	}
+	return number
+}
+
+// install puts a drive in the place of an old member, and then into the root
+// record. Until that is saved, what is written to it counts as missing after a crash.
+func (s *Store) install(ctx context.Context, at *folder, instead uint16) (*member, error) {
+	m := &member{}
+	m.open(s.host, at)
+	before := s.drives.list()
+	now := slices.DeleteFunc(slices.Clone(before), func(o *member) bool { return o.number == instead })
+	now = append(now, m)
+	slices.SortFunc(now, func(a, b *member) int { return int(a.number) - int(b.number) })
+	s.drives.replace(now)
+	err := s.roots.save(ctx, func(r *rootRecord) {
+		r.remove(instead)
+		r.drives = append(r.drives, rootDrive{m.number, at.header.Drive, at.path})
+		slices.SortFunc(r.drives, func(a, b rootDrive) int { return int(a.number) - int(b.number) })
+	})
+	if err != nil {
+		s.drives.replace(before)
+		return nil, err
+	}
+	for _, o := range before {
+		if o.number == instead && o.Drive != nil {
+			s.letGo(o)
+		}
+	}
+	return m, nil
+}
+
+// letGo closes a drive that is no member any more. It may hang for ever.
+func (s *Store) letGo(m *member) {
+	m.set(DriveRetired, "it was replaced")
+	c := s.begin(m)
+	go func() {
+		if err := m.Close(); err != nil {
+			s.host.Log.Warn("close replaced drive", "drive", m.number, "error", err)
+		}
+		c.ended()
+	}()
+}
+
+// adoptOwn formats, under AutoFormat, the empty folders of drives that are missing.
+func (s *Store) adoptOwn(ctx context.Context) {
+	s.adopting.Lock()
+	defer s.adopting.Unlock()
+	for _, m := range s.drives.list() {
+		if state, _ := m.state(); state != DriveMissing {
+			continue
+		}
+		if _, err := drive.Identify(s.host, m.path); err != nil && !errors.Is(err, drive.ErrNotFormatted) {
+			continue
+		}
+		if _, err := s.adopt(ctx, m.path); err != nil {
+			s.host.Log.Warn("a missing drive is not replaced", "drive", m.number, "folder", m.path, "error", err)
+			continue
+		}
+		s.strays = slices.DeleteFunc(s.strays, func(d DriveStatus) bool { return d.Path == m.path })
+		s.changed(ctx)
+	}
+}
+
+// changed is to be called when drives came, went or recovered.
+func (s *Store) changed(ctx context.Context) {
+	if s.journal != nil {
+		s.roots.refresh(ctx)
+		if err := s.journal.Reconfigure(ctx); err != nil {
+			s.host.Log.Warn("journal not moved", "error", err)
+		}
+	}
+	s.repairs.doubt()
+}
+
+func (d *drives) replace(all []*member) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.all = all
+}
+
+// deviceOf names the device that a folder lies on; "" where that is not known.
+func deviceOf(fs host.FS, path string) string {
+	info, err := fs.Stat(path)
+	if err != nil {
+		return ""
+	}
+	if id := info.DeviceID(); id.String() != "0:0" {
+		return id.String()
+	}
+	return ""
+}
+
+// measure takes the device's space anew.
+func (m *member) measure(fs host.FS) {
+	u, err := fs.GetDiskUsage(m.path)
+	if err != nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.total, m.mu.free = int64(u.TotalBytes), int64(u.AvailBytes)
+}

@@ -1,0 +1,171 @@
+package objects
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tarnlake/tarn/objects/drive"
+)
+
+const (
+	probePause     = time.Second      // between two looks at every drive
+	repairPauseMax = 10 * time.Minute // between two repairs that got nowhere
+)
+
+// startBackground begins probing, repair and sweep.
+func (s *Store) startBackground() {
+	s.repairs.wake() // what was left incomplete before
+	for _, work := range []func(){s.probeLoop, s.repairLoop, s.sweepLoop} {
+		s.background.Go(work)
+	}
+}
+
+// Close ends the background work, the index and the drives. What was answered is
+// safe without it. A drive that hangs is left behind after DriveTimeout.
+func (s *Store) Close() error {
+	var err error
+	s.closing.Do(func() { err = s.close() })
+	return err
+}
+
+func (s *Store) close() error {
+	s.end()
+	s.background.Wait()
+	var errs []error
+	if s.idx != nil {
+		errs = append(errs, s.idx.Close())
+	}
+	answers := make(chan error)
+	all := s.drives.list()
+	for _, m := range all {
+		go func() { answers <- s.closeDrive(m) }()
+	}
+	for range all {
+		errs = append(errs, <-answers)
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Store) closeDrive(m *member) error {
+	if m.Drive == nil {
+		return nil
+	}
+	err := s.timed(m, s.o.DriveTimeout, m.Close)
+	if errors.Is(err, errLate) {
+		s.host.Log.Warn("a drive hangs and is left behind", "drive", m.number)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("close drive %d: %w", m.number, err)
+	}
+	return nil
+}
+
+// probeLoop looks at every drive's folder again and again: it may have been
+// emptied or pulled out although the files in it that are open still work.
+func (s *Store) probeLoop() {
+	for s.host.Clock.Sleep(s.life, probePause) == nil {
+		s.probe(s.life)
+	}
+}
+
+func (s *Store) probe(ctx context.Context) {
+	for _, m := range s.drives.list() {
+		s.probeOne(ctx, m)
+	}
+	if s.o.AutoFormat {
+		s.adoptOwn(ctx)
+	}
+}
+
+func (s *Store) probeOne(ctx context.Context, m *member) {
+	state, _ := m.state()
+	if state == DriveSlow {
+		return // its overdue calls tell
+	}
+	var found drive.Header
+	err := s.timed(m, s.o.DriveTimeout, func() (err error) {
+		m.measure(s.host.FS)
+		found, err = drive.Identify(s.host, m.path)
+		return err
+	})
+	switch {
+	case errors.Is(err, errLate):
+	case m.Drive == nil:
+		if err == nil {
+			s.reattach(ctx, m)
+		}
+	case err == nil && found.Drive != m.Header().Drive:
+		err = drive.ErrForeign
+		fallthrough
+	case err != nil:
+		if state < DriveMissing {
+			m.set(DriveMissing, err.Error())
+			s.o.Events.driveDown(m.number, err)
+			s.changed(ctx)
+		}
+	case state == DriveMissing:
+		m.set(DriveWell, "")
+		s.o.Events.driveBack(m.number)
+		s.changed(ctx)
+	}
+}
+
+// reattach opens a drive that was missing when the store was opened.
+func (s *Store) reattach(ctx context.Context, m *member) {
+	record := s.roots.get()
+	known := record.drive(m.number)
+	hd, err := drive.Identify(s.host, m.path)
+	if err != nil || known == nil || hd.Drive != known.id {
+		return
+	}
+	if _, err := s.AdoptDrive(ctx, m.path); err != nil {
+		s.host.Log.Warn("a drive that is back cannot be opened", "drive", m.number, "error", err)
+		return
+	}
+	s.o.Events.driveBack(m.number)
+}
+
+// repairLoop repairs whenever there may be something to repair.
+func (s *Store) repairLoop() {
+	retry := s.o.RepairPause
+	for {
+		select {
+		case <-s.life.Done():
+			return
+		case <-s.repairs.due:
+		}
+		s.roots.refresh(s.life)
+		if err := s.journal.Reconfigure(s.life); err != nil {
+			s.host.Log.Warn("journal not moved", "error", err)
+		}
+		report, err := s.Repair(s.life, RepairOptions{trusting: !s.repairs.doubted()})
+		if s.life.Err() != nil {
+			return
+		}
+		if s.o.Events.Repaired != nil {
+			s.o.Events.Repaired(report, err)
+		}
+		if err == nil && report.Damaged == report.Healed {
+			retry = s.o.RepairPause
+		} else {
+			retry = min(2*retry, repairPauseMax)
+			s.host.Clock.AfterFunc(retry, s.repairs.wake)
+		}
+		if s.host.Clock.Sleep(s.life, s.o.RepairPause) != nil {
+			return
+		}
+	}
+}
+
+// sweepLoop gives dead extents back, slowly.
+func (s *Store) sweepLoop() {
+	for s.host.Clock.Sleep(s.life, s.o.SweepPause) == nil {
+		report, err := s.Sweep(s.life)
+		if s.life.Err() == nil && s.o.Events.Swept != nil {
+			s.o.Events.Swept(report, err)
+		}
+	}
+}

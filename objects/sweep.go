@@ -1,0 +1,165 @@
+package objects
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tarnlake/tarn/objects/drive"
+	"github.com/tarnlake/tarn/objects/index"
+)
+
+// SweepReport says what a sweep gave back.
+type SweepReport struct {
+	Extents int
+	Bytes   int64
+	Dead    int // extents that stay for now, because reads that began before go on
+}
+
+// sweepWait bounds the wait for reads that may still use a dead extent.
+const sweepWait = time.Minute
+
+// Sweep gives back whole extents of which nothing is referred to. An extent is
+// dead where it was sealed before the index was scanned, no value and no root
+// names a record in it, and nothing was written into it by this process within
+// Options.StageKept, nor is being written. It is removed once the reads that
+// began before have ended.
+func (s *Store) Sweep(ctx context.Context) (SweepReport, error) {
+	s.sweeping.Lock()
+	defer s.sweeping.Unlock()
+	dead, err := s.deadExtents(ctx)
+	if err != nil {
+		return SweepReport{}, fmt.Errorf("sweep: %w", err)
+	}
+	if len(dead) == 0 {
+		return SweepReport{}, nil
+	}
+	wait, cancel := context.WithCancel(ctx)
+	stop := s.host.Clock.AfterFunc(sweepWait, cancel)
+	drained := s.reads.drained(wait)
+	stop()
+	cancel()
+	if !drained {
+		return SweepReport{Dead: len(dead)}, ctx.Err()
+	}
+	return s.remove(ctx, dead)
+}
+
+// deadExtents marks what is alive and gives the rest. The order makes it exact: whatever
+// lies in an extent listed here was appended before; it is pinned, or was committed
+// before the scan, or is garbage.
+func (s *Store) deadExtents(ctx context.Context) (map[place]drive.ExtentInfo, error) {
+	sealed := map[place]drive.ExtentInfo{}
+	for _, m := range s.drives.list() {
+		if !m.well() {
+			continue
+		}
+		for _, e := range m.Extents() {
+			if e.Sealed && (e.Class == drive.Small || e.Class == drive.Stripe) {
+				sealed[place{m.number, e.Number}] = e
+			}
+		}
+	}
+	if !s.pins.appends.drained(ctx) {
+		return nil, ctx.Err()
+	}
+	for at := range s.pins.held(s.host.Clock.Now(), s.o.StageKept) {
+		delete(sealed, at)
+	}
+	if len(sealed) == 0 {
+		return nil, nil
+	}
+	return sealed, s.eachBlob(ctx, func(b *Blob) {
+		for i := range b.Stripes {
+			for _, sh := range b.Stripes[i].Shards {
+				delete(sealed, place{sh.Drive, sh.Address.Extent})
+			}
+		}
+	})
+}
+
+// eachBlob visits every blob that a root or a value of the index names.
+func (s *Store) eachBlob(ctx context.Context, visit func(*Blob)) error {
+	record := s.roots.get()
+	blobs, err := record.blobs()
+	if err != nil {
+		return err
+	}
+	for i := range blobs {
+		visit(&blobs[i])
+	}
+	for item, err := range s.idx.Scan(ctx, nil, nil, index.ScanOptions{}) {
+		if err != nil {
+			return err
+		}
+		blobs, _, err := DecodeValue(item.Value)
+		if err != nil {
+			return fmt.Errorf("value of key %q: %w", item.Key, err)
+		}
+		for i := range blobs {
+			visit(&blobs[i])
+		}
+	}
+	return nil
+}
+
+func (s *Store) remove(ctx context.Context, dead map[place]drive.ExtentInfo) (SweepReport, error) {
+	var report SweepReport
+	var errs []error
+	for at, e := range dead {
+		m := s.drives.find(at.drive)
+		if m == nil || !m.well() {
+			continue
+		}
+		if err := s.timed(m, s.o.DriveTimeout, func() error { return m.Remove(ctx, at.extent) }); err != nil {
+			errs = append(errs, fmt.Errorf("remove extent %d of drive %d: %w", at.extent, at.drive, err))
+			continue
+		}
+		report.Extents++
+		report.Bytes += e.Bytes
+	}
+	return report, errors.Join(errs...)
+}
+
+// Redundancy counts blobs that lie on drives by what they still stand.
+type Redundancy struct {
+	Spare []int64 // by the number of drives that may yet be lost, from 0 to m
+	Lost  int64   // blobs with a stripe of which fewer than k shards can be read now
+}
+
+// Redundancy scans the index. It believes drives that are well to have what was
+// written to them, but for shards that a read found to be bad.
+func (s *Store) Redundancy(ctx context.Context) (Redundancy, error) {
+	r := Redundancy{Spare: make([]int64, s.o.ParityShards+1)}
+	err := s.eachBlob(ctx, func(b *Blob) {
+		if len(b.Stripes) == 0 {
+			return
+		}
+		spare := s.o.ParityShards
+		for i := range b.Stripes {
+			spare = min(spare, s.spare(&b.Stripes[i]))
+		}
+		if spare < 0 {
+			r.Lost++
+		} else {
+			r.Spare[spare]++
+		}
+	})
+	if err != nil {
+		return r, fmt.Errorf("count redundancy: %w", err)
+	}
+	return r, nil
+}
+
+// spare is how many more shards of a stripe may be lost.
+func (s *Store) spare(st *Stripe) int {
+	good := 0
+	for i, sh := range st.Shards {
+		m := s.drives.find(sh.Drive)
+		if !sh.Address.IsZero() && m != nil && m.readable() && !s.repairs.reported(shardID{st.ID, uint8(i)}) {
+			good++
+		}
+	}
+	return good - int(st.K)
+}

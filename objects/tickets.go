@@ -1,0 +1,70 @@
+package objects
+
+import (
+	"context"
+	"sync"
+)
+
+// tickets tell when everything has ended that was under way at some moment.
+type tickets struct {
+	mu   sync.Mutex
+	last uint64
+	out  map[uint64]bool
+	left chan struct{} // closed when one ends; nil while nobody waits
+}
+
+func (t *tickets) enter() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.out == nil {
+		t.out = map[uint64]bool{}
+	}
+	t.last++
+	t.out[t.last] = true
+	return t.last
+}
+
+func (t *tickets) leave(ticket uint64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.out, ticket)
+	if t.left != nil {
+		close(t.left)
+		t.left = nil
+	}
+}
+
+// drained waits until all have left that are in now. It reports false where ctx
+// ended before.
+func (t *tickets) drained(ctx context.Context) bool {
+	t.mu.Lock()
+	through := t.last
+	t.mu.Unlock()
+	for {
+		wait := t.older(through)
+		if wait == nil {
+			return true
+		}
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// older is closed at the next leave; nil where no ticket up to through is out.
+func (t *tickets) older(through uint64) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for ticket := range t.out {
+		if ticket > through {
+			continue
+		}
+		if t.left == nil {
+			t.left = make(chan struct{})
+		}
+		return t.left
+	}
+	return nil
+}
