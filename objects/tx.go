@@ -203,17 +203,29 @@ func (s *Store) Commit(ctx context.Context, tx *Tx) (index.Result, error) {
 		return index.Result{}, tx.err
 	}
 	txn := index.Txn{RequestID: tx.RequestID, Conditions: tx.conditions, Mutations: tx.mutations}
+	res, err := s.Index().Commit(ctx, txn)
+	if errors.Is(err, index.ErrUnknown) {
+		res, err = s.learn(ctx, txn, err)
+	}
+	return res, tx.explain(err)
+}
+
+// learn asks again for a transaction whose fate is unknown. What keeps a later
+// try from being written says nothing of the first one.
+func (s *Store) learn(ctx context.Context, txn index.Txn, unknown error) (index.Result, error) {
 	wait := 50 * time.Millisecond
-	for try := 1; ; try++ {
-		res, err := s.Index().Commit(ctx, txn)
-		if !errors.Is(err, index.ErrUnknown) || try == commitTries {
-			return res, tx.explain(err)
+	for try := 1; try < commitTries; try++ {
+		if err := s.Host().Clock.Sleep(ctx, wait); err != nil {
+			break
 		}
-		if slept := s.Host().Clock.Sleep(ctx, wait); slept != nil {
-			return res, tx.explain(err)
+		res, err := s.Index().Commit(ctx, txn)
+		var failed *index.ConditionError
+		if err == nil || errors.As(err, &failed) {
+			return res, err
 		}
 		wait *= 2
 	}
+	return index.Result{}, unknown
 }
 
 // explain puts an error of the index into this package's words.
