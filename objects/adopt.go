@@ -10,17 +10,6 @@ import (
 	"github.com/tarnlake/tarn/objects/drive"
 )
 
-// Drives tells of every drive of the store, and of every folder given that is none.
-func (s *Store) Drives() []DriveStatus {
-	var all []DriveStatus
-	for _, m := range s.drives.list() {
-		all = append(all, m.status())
-	}
-	s.adopting.Lock()
-	defer s.adopting.Unlock()
-	return append(all, s.strays...)
-}
-
 // AdoptDrive takes a folder in as a drive. An empty one is formatted and takes
 // the place of a drive that is missing, if any: that one's number is never used
 // again. A drive of this store that was missing comes back as itself.

@@ -53,13 +53,17 @@ func (s DriveState) readable() bool { return s <= DriveFailed }
 // DriveStatus is one drive as status shows it.
 type DriveStatus struct {
 	Number     uint16 // 0: it has none yet
+	ID         string // "" where it could not be opened
 	Path       string // "" where no folder is known
 	State      DriveState
 	Reason     string // why it is not well
 	Device     string // drives with one device are one failure domain
 	BytesTotal int64  // of the device
 	BytesFree  int64
-	Adoptable  bool // AdoptDrive would make this folder a drive of the store
+	BytesUsed  int64 // by this drive's extents
+	Journal    bool  // it holds a copy of the journal
+	View       bool  // it holds the index's view
+	Adoptable  bool  // AdoptDrive would make this folder a drive of the store
 }
 
 // member is one drive of the layout, open or not.
@@ -122,12 +126,17 @@ func (m *member) placed() placement.Drive {
 
 func (m *member) status() DriveStatus {
 	state, reason := m.state()
+	d := DriveStatus{Number: m.number, Path: m.path, State: state, Reason: reason, Device: m.device}
+	if m.Drive != nil {
+		d.ID = m.Header().Drive.String()
+		for _, e := range m.Extents() {
+			d.BytesUsed += e.Bytes
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return DriveStatus{
-		Number: m.number, Path: m.path, State: state, Reason: reason, Device: m.device,
-		BytesTotal: m.mu.total, BytesFree: m.mu.free,
-	}
+	d.BytesTotal, d.BytesFree = m.mu.total, m.mu.free
+	return d
 }
 
 // drives is the set of members; it changes when one is adopted.

@@ -19,7 +19,12 @@ type shardID struct {
 type repairs struct {
 	due   chan struct{} // holds one token when there is work
 	asked atomic.Bool   // drives may lack what was written to them
-	bad   struct {
+	now   struct {
+		sync.Mutex
+		running bool
+		report  RepairReport
+	}
+	bad struct {
 		sync.Mutex
 		shards map[shardID]bool // reported by reads
 	}
@@ -68,4 +73,17 @@ func (r *repairs) forget(id shardID) {
 	r.bad.Lock()
 	defer r.bad.Unlock()
 	delete(r.bad.shards, id)
+}
+
+// progress is the repair under way, else the last one.
+func (r *repairs) progress() (running bool, report RepairReport) {
+	r.now.Lock()
+	defer r.now.Unlock()
+	return r.now.running, r.now.report
+}
+
+func (r *repairs) tell(running bool, report RepairReport) {
+	r.now.Lock()
+	defer r.now.Unlock()
+	r.now.running, r.now.report = running, report
 }

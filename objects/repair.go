@@ -67,12 +67,18 @@ func (s *Store) Repair(ctx context.Context, o RepairOptions) (RepairReport, erro
 	r := &repair{s: s, o: o, hold: s.pins.hold()}
 	defer func() { r.hold.end(s.host.Clock.Now()) }()
 	err := r.run(ctx)
-	r.report.Healed, r.report.Unrepairable = r.atomic.healed.Load(), r.atomic.unrepairable.Load()
-	r.report.BytesWritten = r.atomic.bytes.Load()
+	r.tell(false)
 	if err != nil {
 		return r.report, fmt.Errorf("repair: %w", err)
 	}
 	return r.report, nil
+}
+
+// tell sums up for those who look.
+func (r *repair) tell(running bool) {
+	r.report.Healed, r.report.Unrepairable = r.atomic.healed.Load(), r.atomic.unrepairable.Load()
+	r.report.BytesWritten = r.atomic.bytes.Load()
+	r.s.repairs.tell(running, r.report)
 }
 
 func (r *repair) run(ctx context.Context) error {
@@ -89,6 +95,7 @@ func (r *repair) run(ctx context.Context) error {
 	}
 	var from []byte
 	for {
+		r.tell(true)
 		window, next, err := r.scan(ctx, from)
 		if err != nil {
 			return err

@@ -1,0 +1,128 @@
+package objects
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	"github.com/tarnlake/tarn/objects/index"
+	"github.com/tarnlake/tarn/objects/placement"
+)
+
+// Health is the store's state in short.
+type Health struct {
+	StoreID                  string // hex
+	DataShards, ParityShards int
+	Writable                 bool
+	Reason                   string           // why not
+	Devices                  int              // with a well drive: the failure domains
+	Placement                placement.Report // what may be lost
+	Warnings                 []string         // what an operator should know or do
+	Repairing                bool
+	Repair                   RepairReport // the repair under way, else the last one
+}
+
+// Health looks at the drives; it reads nothing of them.
+func (s *Store) Health() Health {
+	report := s.drives.layout().Assess(s.o.DataShards, s.o.ParityShards)
+	h := Health{
+		StoreID: hex.EncodeToString(s.id[:]), DataShards: s.o.DataShards, ParityShards: s.o.ParityShards,
+		Devices: report.Domains[placement.Device].Count, Placement: report,
+	}
+	h.Writable, h.Reason = s.Writable()
+	h.Repairing, h.Repair = s.repairs.progress()
+	if report.Domains[placement.Device].Tolerated == 0 && report.Well >= s.o.DataShards && s.o.ParityShards > 0 {
+		h.Warnings = append(h.Warnings, oneDomain(report))
+	}
+	for _, d := range s.Drives() {
+		switch {
+		case d.State == DriveWell:
+		case d.Number == 0:
+			h.Warnings = append(h.Warnings, fmt.Sprintf("folder %s is no drive of the store: %s", d.Path, d.Reason))
+		default:
+			h.Warnings = append(h.Warnings, fmt.Sprintf("drive %d at %s is %s: %s", d.Number, d.Path, d.State, d.Reason))
+		}
+	}
+	return h
+}
+
+func oneDomain(r placement.Report) string {
+	count := r.Domains[placement.Device].Count
+	if count == 1 {
+		return fmt.Sprintf("the %d drives share one device and are one failure domain: any %d folders may be lost, but not the device", r.Well, r.Shards-r.Data)
+	}
+	return fmt.Sprintf("the %d drives lie on %d devices, too few failure domains: the loss of one device is more than the parity covers", r.Well, count)
+}
+
+// Writable tells whether writes are taken now, and if not, why.
+func (s *Store) Writable() (bool, string) {
+	if err := s.drives.writable(s.o.DataShards, s.o.ParityShards); err != nil {
+		return false, err.Error()
+	}
+	return true, ""
+}
+
+// Drives tells of every drive of the store, and of every folder given that is none.
+func (s *Store) Drives() []DriveStatus {
+	var journal []uint16
+	if s.journal != nil {
+		_, journal, _ = s.journal.Epoch()
+	}
+	view := ""
+	if local, ok := s.idx.(*index.Local); ok {
+		view = s.host.FS.PathDir(local.ViewDir())
+	}
+	var all []DriveStatus
+	for _, m := range s.drives.list() {
+		d := m.status()
+		d.Journal = slices.Contains(journal, m.number)
+		d.View = view == s.host.FS.PathJoin(m.path, viewFolder)
+		all = append(all, d)
+	}
+	s.adopting.Lock()
+	defer s.adopting.Unlock()
+	return append(all, s.strays...)
+}
+
+// Redundancy counts the blobs that lie on drives by what they still stand.
+type Redundancy struct {
+	Spare []int64 // by the number of drives that may yet be lost, from 0 to m
+	Lost  int64   // blobs with a stripe of which fewer than k shards can be read now
+}
+
+// Redundancy scans the index. It believes drives that are well to have what was
+// written to them, but for shards that a read found to be bad.
+func (s *Store) Redundancy(ctx context.Context) (Redundancy, error) {
+	r := Redundancy{Spare: make([]int64, s.o.ParityShards+1)}
+	err := s.eachBlob(ctx, func(b *Blob) {
+		if len(b.Stripes) == 0 {
+			return
+		}
+		spare := s.o.ParityShards
+		for i := range b.Stripes {
+			spare = min(spare, s.spare(&b.Stripes[i]))
+		}
+		if spare < 0 {
+			r.Lost++
+		} else {
+			r.Spare[spare]++
+		}
+	})
+	if err != nil {
+		return r, fmt.Errorf("count redundancy: %w", err)
+	}
+	return r, nil
+}
+
+// spare is how many more shards of a stripe may be lost.
+func (s *Store) spare(st *Stripe) int {
+	good := 0
+	for i, sh := range st.Shards {
+		m := s.drives.find(sh.Drive)
+		if !sh.Address.IsZero() && m != nil && m.readable() && !s.repairs.reported(shardID{st.ID, uint8(i)}) {
+			good++
+		}
+	}
+	return good - int(st.K)
+}
