@@ -2,11 +2,14 @@ package objects_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/tarnlake/tarn/host/hosttest"
 	"github.com/tarnlake/tarn/objects"
 	"github.com/tarnlake/tarn/objects/index"
 )
@@ -134,5 +137,66 @@ func TestConditionalRequestsGiveUpAfterManyConflicts(t *testing.T) {
 	_, err := s.Put(context.Background(), objects.PutRequest{Bucket: "lake", Key: "doc", Bytes: -1, Conditions: objects.Conditions{IfETag: first.ETag}})
 	if kindOf(err) != objects.ErrConflict || tries != 16 {
 		t.Errorf("after %d tries: %v", tries, err)
+	}
+}
+
+// answers of a commit that get lost, and what comes in their place.
+type losing struct {
+	index.Index
+	commit func(ctx context.Context, txn index.Txn) (index.Result, error)
+}
+
+func (l losing) Commit(ctx context.Context, txn index.Txn) (index.Result, error) {
+	return l.commit(ctx, txn)
+}
+
+func TestALostAnswerIsAskedForAgain(t *testing.T) {
+	_, s := openBucket(t)
+	defer hosttest.ClockOf(s.Host()).AutoAdvance()()
+	commits := 0
+	objects.WrapIndex(s, func(i index.Index) index.Index {
+		return losing{i, func(ctx context.Context, txn index.Txn) (index.Result, error) {
+			res, err := i.Commit(ctx, txn)
+			if commits++; commits < 3 {
+				return index.Result{}, index.ErrUnknown
+			}
+			return res, err
+		}}
+	})
+	o := mustPut(t, s, "doc", "once")
+	if now, err := s.Head(context.Background(), "lake", "doc"); err != nil || now.Revision != o.Revision || commits != 3 {
+		t.Errorf("put at revision %d, is at %d, %v, after %d commits", o.Revision, now.Revision, err, commits)
+	}
+}
+
+// That the store is read-only by now does not say that the first try left nothing.
+func TestAnUnknownOutcomeIsNotCalledReadOnly(t *testing.T) {
+	_, s := openBucket(t)
+	defer hosttest.ClockOf(s.Host()).AutoAdvance()()
+	first := true
+	objects.WrapIndex(s, func(i index.Index) index.Index {
+		return losing{i, func(context.Context, index.Txn) (index.Result, error) {
+			if first {
+				first = false
+				return index.Result{}, fmt.Errorf("%w: %w", index.ErrUnknown, objects.ErrReadOnly)
+			}
+			return index.Result{}, index.ErrReadOnly
+		}}
+	})
+	_, err := s.Put(context.Background(), objects.PutRequest{Bucket: "lake", Key: "doc", Bytes: -1})
+	if !errors.Is(err, index.ErrUnknown) || errors.Is(err, objects.ErrReadOnly) {
+		t.Error(err)
+	}
+}
+
+func TestWhatWasStagedTooLongAgoIsRefused(t *testing.T) {
+	ctx, s := openBucket(t)
+	st, err := s.Stage(ctx, objects.PutRequest{Bucket: "lake", Key: "doc", Bytes: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hosttest.ClockOf(s.Host()).Advance(23 * time.Hour)
+	if err := s.Begin().PutObject(ctx, st, objects.Conditions{}); !errors.Is(err, objects.ErrStageTooOld) {
+		t.Error(err)
 	}
 }

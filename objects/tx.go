@@ -58,6 +58,10 @@ func (tx *Tx) needBucket(bucket string) {
 // PutObject makes what was staged the object's present version, where c holds.
 // A Staged may go into another Tx after ErrConflict, but not after success.
 func (tx *Tx) PutObject(ctx context.Context, st *Staged, c Conditions) error {
+	age := tx.store.Host().Clock.Now().Sub(st.record.modified)
+	if kept := tx.store.o.StageKept; age > kept-kept/8 {
+		return fmt.Errorf("put %s/%s: %w: %v ago, kept %v", st.bucket, clip(st.key), ErrStageTooOld, age, kept)
+	}
 	return tx.putVersion(ctx, st.bucket, st.key, st.version(), c, st.mutations())
 }
 
@@ -239,6 +243,9 @@ func (tx *Tx) explain(err error) error {
 			return noBucket(bucket)
 		}
 		return fmt.Errorf("%w: %w", ErrConflict, err)
+	case errors.Is(err, index.ErrUnknown) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded):
+		// The cause may be ErrReadOnly, which would promise that nothing was written.
+		return fmt.Errorf("commit: %w: %v", index.ErrUnknown, err)
 	case errors.Is(err, index.ErrReadOnly):
 		return fmt.Errorf("%w: %w", ErrReadOnly, err)
 	case errors.Is(err, index.ErrTooLarge):
