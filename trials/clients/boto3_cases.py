@@ -27,7 +27,7 @@ def code(call, *args, **kwargs):
 class S3(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.s3 = boto3.client("s3", **COMMON)
+        cls.s3 = boto3.client("s3", config=botocore.config.Config(signature_version="s3v4"), **COMMON)
         cls.s3.create_bucket(Bucket="boto")
 
     def test_objects_come_back_whole(self):

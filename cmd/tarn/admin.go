@@ -1,0 +1,234 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	tarnv1 "github.com/tarnlake/tarn/proto/tarn/v1"
+	"github.com/tarnlake/tarn/proto/tarn/v1/tarnv1connect"
+)
+
+func statusCommand(c *client) *cobra.Command {
+	var redundancy bool
+	cmd := &cobra.Command{
+		Use: "status", Short: "Show the store's drives and health", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			admin, err := c.admin(cmd.Context())
+			if err != nil {
+				return err
+			}
+			s, err := admin.Status(cmd.Context(), &tarnv1.StatusRequest{Redundancy: redundancy})
+			if err != nil {
+				return err
+			}
+			if c.output != "table" {
+				return printMessage(cmd.OutOrStdout(), s)
+			}
+			return printStatus(cmd.OutOrStdout(), s)
+		},
+	}
+	cmd.Flags().BoolVar(&redundancy, "redundancy", false, "count blobs by the losses that each still stands (reads the whole index)")
+	return cmd
+}
+
+func printStatus(w io.Writer, s *tarnv1.StatusResponse) error {
+	state := "reads and writes"
+	if !s.Writable {
+		state = "READ-ONLY: " + s.Reason
+	}
+	fmt.Fprintf(w, "tarn %s, store %s, %d+%d, %s, up since %s\n", s.Version, s.StoreId, s.DataShards, s.ParityShards, state,
+		s.Started.AsTime().Local().Format(time.DateTime))
+	for _, warning := range s.Warnings {
+		fmt.Fprintln(w, "warning:", warning)
+	}
+	for spare, n := range s.BlobsBySpareShards {
+		fmt.Fprintf(w, "redundancy: %d blobs stand the loss of %d more drives\n", n, spare)
+	}
+	if s.BlobsUnreadable > 0 {
+		fmt.Fprintf(w, "redundancy: %d blobs cannot be read until drives come back\n", s.BlobsUnreadable)
+	}
+	return driveTable(s).print(w, "table")
+}
+
+func driveTable(s *tarnv1.StatusResponse) *table {
+	t := &table{columns: []string{"Drive", "State", "Used", "Free", "Device", "Journal", "View", "Path", "Reason"}}
+	for _, d := range s.Drives {
+		t.add(d.Number, d.State, byteCount(d.UsedBytes), byteCount(d.FreeBytes), d.Device, d.Journal, d.View, d.Path, d.Reason)
+	}
+	return t
+}
+
+func driveCommand(c *client) *cobra.Command {
+	cmd := &cobra.Command{Use: "drive", Short: "Show and adopt drives"}
+	cmd.AddCommand(
+		&cobra.Command{
+			Use: "ls", Short: "List the drives", Args: cobra.NoArgs,
+			RunE: func(cmd *cobra.Command, _ []string) error {
+				admin, err := c.admin(cmd.Context())
+				if err != nil {
+					return err
+				}
+				s, err := admin.Status(cmd.Context(), &tarnv1.StatusRequest{})
+				if err != nil {
+					return err
+				}
+				return driveTable(s).print(cmd.OutOrStdout(), c.output)
+			},
+		},
+		&cobra.Command{
+			Use: "adopt PATH", Short: "Take an empty folder of the server in as a drive", Args: exactly(1),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				admin, err := c.admin(cmd.Context())
+				if err != nil {
+					return err
+				}
+				full, err := filepath.Abs(args[0])
+				if err != nil {
+					return err
+				}
+				res, err := admin.AdoptDrive(cmd.Context(), &tarnv1.AdoptDriveRequest{Path: full})
+				if err != nil {
+					return err
+				}
+				return driveTable(&tarnv1.StatusResponse{Drives: []*tarnv1.Drive{res.Drive}}).print(cmd.OutOrStdout(), c.output)
+			},
+		})
+	return cmd
+}
+
+func repairCommand(c *client) *cobra.Command {
+	return &cobra.Command{
+		Use: "repair", Short: "Rebuild whatever is missing or wrong, and wait for it", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			admin, err := c.admin(cmd.Context())
+			if err != nil {
+				return err
+			}
+			last, err := followRepair(cmd, admin)
+			if err != nil {
+				return err
+			}
+			t := &table{columns: []string{"Scanned", "Damaged", "Healed", "Unrepairable", "Written"}}
+			t.add(last.Scanned, last.Damaged, last.Healed, last.Unrepairable, byteCount(last.BytesWritten))
+			if err := t.print(cmd.OutOrStdout(), c.output); err != nil {
+				return err
+			}
+			if last.Unrepairable > 0 {
+				return fmt.Errorf("%d blobs have too few shards left to be rebuilt now", last.Unrepairable)
+			}
+			return nil
+		},
+	}
+}
+
+func followRepair(cmd *cobra.Command, admin tarnv1connect.AdminServiceClient) (*tarnv1.RepairProgress, error) {
+	stream, err := admin.Repair(cmd.Context(), &tarnv1.RepairRequest{})
+	if err != nil {
+		return nil, err
+	}
+	defer stream.Close()
+	bar := progress(-1, "repairing", false)
+	defer bar.Close()
+	last := &tarnv1.RepairProgress{}
+	for {
+		res, err := stream.Receive()
+		if errors.Is(err, io.EOF) {
+			return last, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		last = res.Progress
+		if last.Total > 0 {
+			bar.ChangeMax64(int64(last.Total))
+		}
+		_ = bar.Set64(int64(last.Scanned))
+	}
+}
+
+func keyCommand(c *client) *cobra.Command {
+	cmd := &cobra.Command{Use: "key", Short: "Manage access keys and tokens"}
+	cmd.AddCommand(keyCreateCommand(c), keyListCommand(c), keyRemoveCommand(c), keyTokenCommand(c))
+	return cmd
+}
+
+func keyCreateCommand(c *client) *cobra.Command {
+	return &cobra.Command{
+		Use: "create NAME", Short: "Make an access key; its secret is shown once", Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			admin, err := c.admin(cmd.Context())
+			if err != nil {
+				return err
+			}
+			k, err := admin.CreateKey(cmd.Context(), &tarnv1.CreateKeyRequest{Name: args[0]})
+			if err != nil {
+				return err
+			}
+			t := &table{columns: []string{"Name", "Access key", "Secret key"}}
+			t.add(k.Key.Name, k.Key.AccessKey, k.SecretKey)
+			return t.print(cmd.OutOrStdout(), c.output)
+		},
+	}
+}
+
+func keyListCommand(c *client) *cobra.Command {
+	return &cobra.Command{
+		Use: "ls", Short: "List the access keys", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			admin, err := c.admin(cmd.Context())
+			if err != nil {
+				return err
+			}
+			keys, err := admin.ListKeys(cmd.Context(), &tarnv1.ListKeysRequest{})
+			if err != nil {
+				return err
+			}
+			t := &table{columns: []string{"Access key", "Name", "Created", "Root"}}
+			for _, k := range keys.Keys {
+				t.add(k.AccessKey, k.Name, k.Created.AsTime(), k.Root)
+			}
+			return t.print(cmd.OutOrStdout(), c.output)
+		},
+	}
+}
+
+func keyRemoveCommand(c *client) *cobra.Command {
+	return &cobra.Command{
+		Use: "rm ACCESS-KEY", Short: "End an access key and its tokens", Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			admin, err := c.admin(cmd.Context())
+			if err != nil {
+				return err
+			}
+			_, err = admin.DeleteKey(cmd.Context(), &tarnv1.DeleteKeyRequest{AccessKey: args[0]})
+			return err
+		},
+	}
+}
+
+func keyTokenCommand(c *client) *cobra.Command {
+	var life time.Duration
+	cmd := &cobra.Command{
+		Use: "token", Short: "Print a bearer token for Connect and gRPC", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			token, err := c.login(cmd.Context(), life)
+			if err != nil {
+				return err
+			}
+			if c.output == "table" {
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), token.Token)
+				return err
+			}
+			t := &table{columns: []string{"Token", "Expires"}}
+			t.add(token.Token, token.Expires.AsTime())
+			return t.print(cmd.OutOrStdout(), c.output)
+		},
+	}
+	cmd.Flags().DurationVar(&life, "ttl", 12*time.Hour, "how long it is good for, to 168h")
+	return cmd
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/tarnlake/tarn/access"
+)
+
+// masterKey takes the store's master key from TARN_MASTER_KEY (64 hex digits) or its
+// file, which it makes in a store that has none yet.
+func masterKey(s settings) (key []byte, file string, made bool, err error) {
+	if text := os.Getenv("TARN_MASTER_KEY"); text != "" {
+		key, err = hex.DecodeString(strings.TrimSpace(text))
+		if err != nil || len(key) != access.MasterKeyBytes {
+			return nil, "", false, &settingError{"TARN_MASTER_KEY", fmt.Sprintf("needs %d hex digits", 2*access.MasterKeyBytes)}
+		}
+		return key, "", false, nil
+	}
+	file = s.MasterKeyFile
+	if file == "" {
+		file = filepath.Join(s.Data, "master.key")
+	}
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		key = make([]byte, access.MasterKeyBytes)
+		_, _ = rand.Read(key) // never fails: crypto/rand aborts the program instead
+		return key, file, true, writeSecret(file, hex.EncodeToString(key)+"\n")
+	}
+	if err != nil {
+		return nil, file, false, fmt.Errorf("read the master key: %w", err)
+	}
+	key, err = hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(key) != access.MasterKeyBytes {
+		return nil, file, false, &settingError{"master-key-file", fmt.Sprintf("%s does not hold %d hex digits", file, 2*access.MasterKeyBytes)}
+	}
+	return key, file, false, nil
+}
+
+// writeSecret makes a file that only its owner reads, whole or not at all.
+func writeSecret(name, text string) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return fmt.Errorf("make the folder of %s: %w", name, err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), ".secret-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	defer os.Remove(f.Name())
+	if _, err = f.WriteString(text); err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), name)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}
+
+// credentialsFile holds the root key pair as lines NAME=value.
+func credentialsFile(data string) string { return filepath.Join(data, "credentials") }
+
+func readCredentials(name string) (accessKey, secret string, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", "", err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		name, value, _ := strings.Cut(strings.TrimSpace(lines.Text()), "=")
+		switch name {
+		case "TARN_ACCESS_KEY":
+			accessKey = value
+		case "TARN_SECRET_KEY":
+			secret = value
+		}
+	}
+	if accessKey == "" || secret == "" {
+		return "", "", fmt.Errorf("%s: needs the lines TARN_ACCESS_KEY=… and TARN_SECRET_KEY=…", name)
+	}
+	return accessKey, secret, lines.Err()
+}
+
+// rootKey finds or makes the root identity: TARN_ACCESS_KEY and TARN_SECRET_KEY
+// win, then what the store keeps; a new store gets new keys.
+func rootKey(ctx context.Context, s settings, keys *access.Keyring) (root access.Key, made bool, err error) {
+	root.AccessKey, root.Secret, root.Name = os.Getenv("TARN_ACCESS_KEY"), os.Getenv("TARN_SECRET_KEY"), "root"
+	if (root.AccessKey == "") != (root.Secret == "") {
+		return root, false, &settingError{"TARN_ACCESS_KEY", "needs TARN_SECRET_KEY too, and the other way round"}
+	}
+	if root.AccessKey != "" {
+		if len(root.AccessKey) < 3 || len(root.Secret) < 8 {
+			return root, false, &settingError{"TARN_SECRET_KEY", "needs at least 8 characters, and TARN_ACCESS_KEY at least 3"}
+		}
+		return root, false, keys.EnsureRoot(ctx, root)
+	}
+	root, err = keys.Root(ctx)
+	if errors.Is(err, access.ErrUnknownKey) {
+		root, made = keys.NewRoot(), true
+		err = keys.EnsureRoot(ctx, root)
+	}
+	if err != nil {
+		return root, made, err
+	}
+	name := credentialsFile(s.Data)
+	if a, b, e := readCredentials(name); e == nil && a == root.AccessKey && b == root.Secret {
+		return root, made, nil
+	}
+	return root, made, writeSecret(name, fmt.Sprintf("TARN_ACCESS_KEY=%s\nTARN_SECRET_KEY=%s\n", root.AccessKey, root.Secret))
+}

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:]))
+}
+
+// run executes one command line and returns its exit status.
+func run(ctx context.Context, args []string) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return statusOK
+	}
+	if !errors.Is(err, errReported) {
+		fmt.Fprintln(os.Stderr, "tarn: "+describe(err))
+	}
+	return statusOf(err)
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "tarn",
+		Short:         "A vector-first semantic data lake: objects, tables and vectors in one store",
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	c := &client{}
+	f := root.PersistentFlags()
+	f.StringVar(&c.endpoint, "endpoint", envOr("TARN_ENDPOINT", "http://127.0.0.1:9000"), "where the server listens (TARN_ENDPOINT)")
+	f.StringVar(&c.accessKey, "access-key", "", "access key (TARN_ACCESS_KEY, or the credentials file)")
+	f.StringVar(&c.secretKey, "secret-key", "", "secret key (TARN_SECRET_KEY, or the credentials file)")
+	f.StringVar(&c.credentials, "credentials", envOr("TARN_CREDENTIALS", "tarn-data/credentials"), "credentials file (TARN_CREDENTIALS)")
+	f.StringVarP(&c.output, "output", "o", "table", "table, json or jsonl")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err.Error()} })
+	root.AddCommand(serveCommand(), statusCommand(c), driveCommand(c), repairCommand(c), keyCommand(c),
+		mbCommand(c), rbCommand(c), lsCommand(c), cpCommand(c), catCommand(c), rmCommand(c), statCommand(c),
+		indexCommand(c), putVectorsCommand(c), queryCommand(c))
+	return root
+}
+
+func envOr(name, otherwise string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return otherwise
+}

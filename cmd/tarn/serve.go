@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tarnlake/tarn/access"
+	"github.com/tarnlake/tarn/host"
+	"github.com/tarnlake/tarn/objects"
+	"github.com/tarnlake/tarn/vectors"
+)
+
+func serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Serve the store over its drives, all protocols on one port", Args: cobra.NoArgs,
+		Long: "Serve the store over its drives, all protocols on one port.\n\nEvery flag is also an environment variable (--data-shards: TARN_DATA_SHARDS) and a\nsetting of the YAML file, in that order of precedence.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := loadSettings(cmd.Flags())
+			if err != nil {
+				return err
+			}
+			return serve(cmd.Context(), s)
+		},
+	}
+	serveFlags(cmd.Flags())
+	return cmd
+}
+
+// lake is a running store with all that stands on it.
+type lake struct {
+	host    *host.Host
+	store   *objects.Store
+	vectors *vectors.Engine
+	keys    *access.Keyring
+	metrics *meters
+}
+
+// serve runs until ctx ends or the listener fails.
+func serve(ctx context.Context, s settings) error {
+	h := host.Real(newLog(os.Stderr, s.LogLevel))
+	l, err := openLake(ctx, h, s)
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	listener, err := listen(s)
+	if err != nil {
+		return err
+	}
+	if err := l.introduce(ctx, s); err != nil {
+		return err
+	}
+	return l.answer(ctx, s, listener)
+}
+
+func openLake(ctx context.Context, h *host.Host, s settings) (*lake, error) {
+	l := &lake{host: h, metrics: newMeters()}
+	folders, own := s.folders()
+	for i, f := range folders {
+		full, err := filepath.Abs(f)
+		if err != nil {
+			return nil, &settingError{"drives", err.Error()}
+		}
+		folders[i] = full
+	}
+	var err error
+	l.store, err = objects.Open(ctx, objects.Options{
+		Host: h, Drives: folders, DataShards: s.DataShards, ParityShards: s.ParityShards, AutoFormat: own,
+		ExtentBytes: int64(s.ExtentMiB) << 20, DriveTimeout: s.DriveTimeout, Events: l.storeEvents(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	if err := l.openUpper(ctx, s); err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// openUpper opens what stands on the object layer.
+func (l *lake) openUpper(ctx context.Context, s settings) error {
+	master, file, made, err := masterKey(s)
+	if err != nil {
+		return err
+	}
+	if l.keys, err = access.Open(ctx, l.host, l.store.Index(), master); err != nil {
+		return fmt.Errorf("open the keyring with the master key of %s: %w", nameOr(file, "TARN_MASTER_KEY"), err)
+	}
+	if made {
+		fmt.Printf("master key   made in %s: back it up, away from the drives; without it no secret can be read\n", file)
+	}
+	l.vectors, err = vectors.Open(ctx, vectors.Options{Store: vectors.Over(l.store), Rows: rowFiles(l.store)})
+	if err != nil {
+		return fmt.Errorf("open the vector engine: %w", err)
+	}
+	return nil
+}
+
+func nameOr(name, otherwise string) string {
+	if name == "" {
+		return otherwise
+	}
+	return name
+}
+
+func (l *lake) storeEvents() objects.Events {
+	log := l.host.Log
+	return objects.Events{
+		DriveDown: func(drive uint16, cause error) {
+			l.metrics.driveDown.Inc()
+			log.Warn("drive down", "drive", drive, "cause", cause)
+		},
+		DriveBack: func(drive uint16) { log.Info("drive back", "drive", drive) },
+		ShardBad: func(stripe [16]byte, shard int, drive uint16, cause error) {
+			l.metrics.shardBad.Inc()
+			log.Warn("bad shard", "stripe", fmt.Sprintf("%x", stripe), "shard", shard, "drive", drive, "cause", cause)
+		},
+		Checkpoint: func(through uint64, err error) {
+			if err != nil {
+				log.Error("checkpoint", "through", through, "error", err)
+				return
+			}
+			log.Info("checkpoint", "through", through)
+		},
+		Repaired: func(r objects.RepairReport, err error) {
+			log.Info("repair", "scanned", r.Scanned, "damaged", r.Damaged, "healed", r.Healed, "unrepairable", r.Unrepairable, "bytes", r.BytesWritten, "error", err)
+		},
+		ViewRebuilt: func(dir string, applied uint64) { log.Info("index view rebuilt", "folder", dir, "applied", applied) },
+	}
+}
+
+func (l *lake) close() {
+	if l.vectors != nil {
+		if err := l.vectors.Close(); err != nil {
+			l.host.Log.Error("close the vector engine", "error", err)
+		}
+	}
+	if err := l.store.Close(); err != nil {
+		l.host.Log.Error("close the store", "error", err)
+	}
+}
+
+func listen(s settings) (net.Listener, error) {
+	listener, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return nil, &settingError{"listen", err.Error()}
+	}
+	if s.TLSCert == "" {
+		return listener, nil
+	}
+	pair, err := openCertificate(s.TLSCert, s.TLSKey)
+	if err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
+	return tls.NewListener(listener, &tls.Config{GetCertificate: pair.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), nil
+}
+
+// introduce makes and prints the root keys, and says what the operator should know.
+func (l *lake) introduce(ctx context.Context, s settings) error {
+	root, made, err := rootKey(ctx, s, l.keys)
+	if err != nil {
+		return fmt.Errorf("keep the root key: %w", err)
+	}
+	fmt.Printf("tarn %s\n", version)
+	if made {
+		fmt.Printf("access key   %s\nsecret key   %s\n             kept in %s\n", root.AccessKey, root.Secret, credentialsFile(s.Data))
+	} else {
+		fmt.Printf("access key   %s\n", root.AccessKey)
+	}
+	for _, warning := range l.store.Health().Warnings {
+		fmt.Println("warning      " + warning)
+	}
+	return nil
+}
+
+// answer serves requests until ctx ends, then lets those under way finish for a while.
+func (l *lake) answer(ctx context.Context, s settings, listener net.Listener) error {
+	scheme := "http"
+	if s.TLSCert != "" {
+		scheme = "https"
+	}
+	at := scheme + "://" + listener.Addr().String()
+	handler, err := l.handler(s)
+	if err != nil {
+		return err
+	}
+	server := newServer(handler)
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	fmt.Printf("ready        %s (S3, S3 Vectors, Connect, gRPC), console %s/_/console/\n", at, at)
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve %s: %w", at, err)
+	case <-ctx.Done():
+	}
+	fmt.Println("stopping")
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.ShutdownGrace)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("stop serving: %w", err)
+	}
+	_ = server.Close() // whoever is still there was not answered
+	return nil
+}
+
+func newServer(handler http.Handler) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler: handler, Protocols: protocols,
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+	}
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+)
+
+// settings of `tarn serve`. A flag wins over its environment variable, that over
+// the YAML file.
+type settings struct {
+	Listen          string
+	Data            string
+	Drives          []string
+	DataShards      int
+	ParityShards    int
+	Domain          string
+	Region          string
+	TLSCert, TLSKey string
+	Insecure        bool
+	LogLevel        string
+	DriveTimeout    time.Duration
+	MasterKeyFile   string
+	ExtentMiB       int
+	ShutdownGrace   time.Duration
+}
+
+// settingError is a bad setting: one line that names it, exit status 2.
+type settingError struct{ name, reason string }
+
+func (e *settingError) Error() string { return "setting " + e.name + ": " + e.reason }
+
+func serveFlags(f *pflag.FlagSet) {
+	f.String("listen", "127.0.0.1:9000", "address of the one port")
+	f.String("data", "./tarn-data", "folder of the drives and credentials, when --drives is not given")
+	f.StringSlice("drives", nil, "folders of real drives, separated by commas")
+	f.Int("data-shards", 4, "k: shards of a stripe that hold data")
+	f.Int("parity-shards", 2, "m: shards of a stripe that may be lost")
+	f.String("domain", "localhost", "domain under which bucket names are hosts: BUCKET.DOMAIN")
+	f.String("region", "us-east-1", "region that the AWS doors name")
+	f.String("tls-cert", "", "PEM file with the certificate chain")
+	f.String("tls-key", "", "PEM file with the private key")
+	f.Bool("insecure", false, "allow a listener beyond loopback without TLS")
+	f.String("log-level", "info", "debug, info, warn or error")
+	f.Duration("drive-timeout", 2*time.Second, "after which a silent drive is declared down")
+	f.String("master-key-file", "", "file of the master key (default DATA/master.key); TARN_MASTER_KEY overrides")
+	f.Int("extent-mib", 256, "size of an extent in MiB, 8 to 1024")
+	f.Duration("shutdown-grace", 3*time.Second, "how long requests may finish after SIGTERM")
+	f.String("config", "", "YAML file of settings (default ./tarn.yaml, if there is one)")
+}
+
+func loadSettings(f *pflag.FlagSet) (settings, error) {
+	v := viper.New()
+	v.SetEnvPrefix("TARN")
+	v.SetEnvKeyReplacer(strings.NewReplacer("-", "_"))
+	v.AutomaticEnv()
+	if err := v.BindPFlags(f); err != nil {
+		return settings{}, fmt.Errorf("bind flags: %w", err)
+	}
+	if err := readConfigFile(v, f); err != nil {
+		return settings{}, err
+	}
+	s := settings{
+		Listen: v.GetString("listen"), Data: v.GetString("data"), Drives: list(v, "drives"),
+		Domain: v.GetString("domain"), Region: v.GetString("region"),
+		TLSCert: v.GetString("tls-cert"), TLSKey: v.GetString("tls-key"), Insecure: v.GetBool("insecure"),
+		LogLevel: v.GetString("log-level"), MasterKeyFile: v.GetString("master-key-file"),
+	}
+	var err error
+	number := func(name string) int {
+		var n int
+		if _, e := fmt.Sscanf(v.GetString(name), "%d", &n); e != nil && err == nil {
+			err = &settingError{name, fmt.Sprintf("%q is not a whole number", v.GetString(name))}
+		}
+		return n
+	}
+	duration := func(name string) time.Duration {
+		d, e := time.ParseDuration(v.GetString(name))
+		if e != nil && err == nil {
+			err = &settingError{name, fmt.Sprintf("%q is not a duration such as 2s", v.GetString(name))}
+		}
+		return d
+	}
+	s.DataShards, s.ParityShards, s.ExtentMiB = number("data-shards"), number("parity-shards"), number("extent-mib")
+	s.DriveTimeout, s.ShutdownGrace = duration("drive-timeout"), duration("shutdown-grace")
+	if err != nil {
+		return s, err
+	}
+	return s, s.check()
+}
+
+// list reads a setting that may be a YAML list or text separated by commas.
+func list(v *viper.Viper, name string) []string {
+	var out []string
+	for _, item := range v.GetStringSlice(name) {
+		for _, part := range strings.Split(item, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				out = append(out, part)
+			}
+		}
+	}
+	return out
+}
+
+func readConfigFile(v *viper.Viper, f *pflag.FlagSet) error {
+	name := v.GetString("config")
+	if name == "" {
+		name = "tarn.yaml"
+		if _, err := os.Stat(name); err != nil {
+			return nil
+		}
+	}
+	v.SetConfigFile(name)
+	v.SetConfigType("yaml")
+	if err := v.ReadInConfig(); err != nil {
+		return &settingError{"config", fmt.Sprintf("%s: %v", name, err)}
+	}
+	for key := range v.AllSettings() {
+		if f.Lookup(key) == nil {
+			return &settingError{key, "is not known (in " + name + "); `tarn serve --help` lists all"}
+		}
+	}
+	return nil
+}
+
+func (s *settings) check() error {
+	host, _, err := net.SplitHostPort(s.Listen)
+	if err != nil {
+		return &settingError{"listen", fmt.Sprintf("%q is not HOST:PORT", s.Listen)}
+	}
+	n := s.DataShards + s.ParityShards
+	switch {
+	case s.DataShards < 1 || s.DataShards > 32:
+		return &settingError{"data-shards", fmt.Sprintf("%d is not in 1 to 32", s.DataShards)}
+	case s.ParityShards < 1 || s.ParityShards > 16:
+		return &settingError{"parity-shards", fmt.Sprintf("%d is not in 1 to 16", s.ParityShards)}
+	case len(s.Drives) > 0 && len(s.Drives) < n:
+		return &settingError{"drives", fmt.Sprintf("%d given, but %d+%d needs at least %d", len(s.Drives), s.DataShards, s.ParityShards, n)}
+	case s.ExtentMiB < 8 || s.ExtentMiB > 1024:
+		return &settingError{"extent-mib", fmt.Sprintf("%d is not in 8 to 1024", s.ExtentMiB)}
+	case s.DriveTimeout < 10*time.Millisecond:
+		return &settingError{"drive-timeout", fmt.Sprintf("%s is below 10ms", s.DriveTimeout)}
+	case (s.TLSCert == "") != (s.TLSKey == ""):
+		return &settingError{"tls-cert", "needs tls-key too, and the other way round"}
+	case s.TLSCert == "" && !s.Insecure && !loopback(host):
+		return &settingError{"listen", fmt.Sprintf("%s lies beyond loopback: give --tls-cert and --tls-key, or --insecure", s.Listen)}
+	case logLevels[s.LogLevel] == nil:
+		return &settingError{"log-level", fmt.Sprintf("%q is not debug, info, warn or error", s.LogLevel)}
+	}
+	seen := map[string]bool{}
+	for _, d := range s.Drives {
+		if c := filepath.Clean(d); seen[c] {
+			return &settingError{"drives", d + " is named twice"}
+		} else {
+			seen[c] = true
+		}
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// folders are the drives' folders, and whether Tarn makes them itself.
+func (s *settings) folders() (paths []string, own bool) {
+	if len(s.Drives) > 0 {
+		return s.Drives, false
+	}
+	for i := 1; i <= s.DataShards+s.ParityShards; i++ {
+		paths = append(paths, filepath.Join(s.Data, fmt.Sprintf("drive-%d", i)))
+	}
+	return paths, true
+}
