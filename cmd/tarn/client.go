@@ -45,13 +45,18 @@ func (c *client) keys() (accessKey, secret string, err error) {
 	return accessKey, secret, err
 }
 
+func (c *client) checkOutput() error {
+	switch c.output {
+	case "table", "json", "jsonl":
+		return nil
+	}
+	return &usageError{fmt.Sprintf("--output: %q is not table, json or jsonl", c.output)}
+}
+
 // connect logs in once a command.
 func (c *client) connect(ctx context.Context) (*connect.Client, error) {
 	if c.rpc != nil {
 		return c.rpc, nil
-	}
-	if c.output != "table" && c.output != "json" && c.output != "jsonl" {
-		return nil, &usageError{fmt.Sprintf("--output: %q is not table, json or jsonl", c.output)}
 	}
 	login, err := c.login(ctx, 24*time.Hour)
 	if err != nil {

@@ -15,34 +15,43 @@ import (
 	"github.com/tarnlake/tarn/access"
 )
 
-// masterKey takes the store's master key from TARN_MASTER_KEY (64 hex digits) or its
-// file, which it makes in a store that has none yet.
-func masterKey(s settings) (key []byte, file string, made bool, err error) {
-	if text := os.Getenv("TARN_MASTER_KEY"); text != "" {
-		key, err = hex.DecodeString(strings.TrimSpace(text))
+// masterKey is what the store's secrets are sealed with.
+type masterKey struct {
+	key   []byte
+	place string // its file, or the environment variable's name
+	made  bool   // just now, and not yet in its file
+}
+
+const masterKeyVariable = "TARN_MASTER_KEY"
+
+// readMasterKey takes the master key from TARN_MASTER_KEY (64 hex digits) or its file; where
+// there is none it makes one, for access.Open to judge whether the store has another.
+func readMasterKey(s settings) (masterKey, error) {
+	if text := os.Getenv(masterKeyVariable); text != "" {
+		key, err := hex.DecodeString(strings.TrimSpace(text))
 		if err != nil || len(key) != access.MasterKeyBytes {
-			return nil, "", false, &settingError{"TARN_MASTER_KEY", fmt.Sprintf("needs %d hex digits", 2*access.MasterKeyBytes)}
+			return masterKey{}, &settingError{masterKeyVariable, fmt.Sprintf("needs %d hex digits", 2*access.MasterKeyBytes)}
 		}
-		return key, "", false, nil
+		return masterKey{key: key, place: masterKeyVariable}, nil
 	}
-	file = s.MasterKeyFile
-	if file == "" {
-		file = filepath.Join(s.Data, "master.key")
+	m := masterKey{place: s.MasterKeyFile}
+	if m.place == "" {
+		m.place = filepath.Join(s.Data, "master.key")
 	}
-	text, err := os.ReadFile(file)
+	text, err := os.ReadFile(m.place)
 	if errors.Is(err, fs.ErrNotExist) {
-		key = make([]byte, access.MasterKeyBytes)
-		_, _ = rand.Read(key) // never fails: crypto/rand aborts the program instead
-		return key, file, true, writeSecret(file, hex.EncodeToString(key)+"\n")
+		m.key, m.made = make([]byte, access.MasterKeyBytes), true
+		_, _ = rand.Read(m.key) // never fails: crypto/rand aborts the program instead
+		return m, nil
 	}
 	if err != nil {
-		return nil, file, false, fmt.Errorf("read the master key: %w", err)
+		return m, &settingError{"master-key-file", err.Error()}
 	}
-	key, err = hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || len(key) != access.MasterKeyBytes {
-		return nil, file, false, &settingError{"master-key-file", fmt.Sprintf("%s does not hold %d hex digits", file, 2*access.MasterKeyBytes)}
+	m.key, err = hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(m.key) != access.MasterKeyBytes {
+		return m, &settingError{"master-key-file", fmt.Sprintf("%s does not hold %d hex digits", m.place, 2*access.MasterKeyBytes)}
 	}
-	return key, file, false, nil
+	return m, nil
 }
 
 // writeSecret makes a file that only its owner reads, whole or not at all.

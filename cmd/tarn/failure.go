@@ -65,7 +65,7 @@ func s3Status(e minio.ErrorResponse) int {
 		return statusConflict
 	case e.StatusCode == 503:
 		return statusUnavailable
-	case e.StatusCode == 400:
+	case e.StatusCode == 400 || strings.HasPrefix(e.Code, "Invalid"):
 		return statusUsage
 	}
 	return statusFailed

@@ -49,6 +49,7 @@ func rootCommand() *cobra.Command {
 	f.StringVar(&c.secretKey, "secret-key", "", "secret key (TARN_SECRET_KEY, or the credentials file)")
 	f.StringVar(&c.credentials, "credentials", envOr("TARN_CREDENTIALS", "tarn-data/credentials"), "credentials file (TARN_CREDENTIALS)")
 	f.StringVarP(&c.output, "output", "o", "table", "table, json or jsonl")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return c.checkOutput() }
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err.Error()} })
 	root.AddCommand(serveCommand(), statusCommand(c), driveCommand(c), repairCommand(c), keyCommand(c),
 		mbCommand(c), rbCommand(c), lsCommand(c), cpCommand(c), catCommand(c), rmCommand(c), statCommand(c),

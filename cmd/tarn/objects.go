@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"mime"
 	"os"
 	"path"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/spf13/cobra"
+
+	"github.com/tarnlake/tarn/objects"
 )
 
 func mbCommand(c *client) *cobra.Command {
@@ -26,6 +29,9 @@ func mbCommand(c *client) *cobra.Command {
 			bucket, key := place(args[0])
 			if key != "" {
 				return &usageError{"mb takes a bucket, not a key: " + args[0]}
+			}
+			if err := objects.CheckBucketName(bucket); err != nil {
+				return &usageError{err.Error()}
 			}
 			return s3.MakeBucket(cmd.Context(), bucket, minio.MakeBucketOptions{})
 		},
@@ -271,7 +277,9 @@ func uploadFile(ctx context.Context, s3 *minio.Client, name, bucket, key string)
 	}
 	bar := progress(info.Size(), name, true)
 	defer bar.Close()
-	_, err = s3.PutObject(ctx, bucket, key, f, info.Size(), minio.PutObjectOptions{Progress: &barReader{bar}})
+	_, err = s3.PutObject(ctx, bucket, key, f, info.Size(), minio.PutObjectOptions{
+		Progress: &barReader{bar}, ContentType: mime.TypeByExtension(filepath.Ext(name)),
+	})
 	if err != nil {
 		return fmt.Errorf("copy %s to %s/%s: %w", name, bucket, key, err)
 	}

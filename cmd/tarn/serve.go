@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net"
@@ -46,8 +47,12 @@ type lake struct {
 
 // serve runs until ctx ends or the listener fails.
 func serve(ctx context.Context, s settings) error {
+	master, err := readMasterKey(s)
+	if err != nil {
+		return err
+	}
 	h := host.Real(newLog(os.Stderr, s.LogLevel))
-	l, err := openLake(ctx, h, s)
+	l, err := openLake(ctx, h, s, master)
 	if err != nil {
 		return err
 	}
@@ -62,7 +67,7 @@ func serve(ctx context.Context, s settings) error {
 	return l.answer(ctx, s, listener)
 }
 
-func openLake(ctx context.Context, h *host.Host, s settings) (*lake, error) {
+func openLake(ctx context.Context, h *host.Host, s settings, master masterKey) (*lake, error) {
 	l := &lake{host: h, metrics: newMeters()}
 	folders, own := s.folders()
 	for i, f := range folders {
@@ -80,7 +85,7 @@ func openLake(ctx context.Context, h *host.Host, s settings) (*lake, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	if err := l.openUpper(ctx, s); err != nil {
+	if err := l.openUpper(ctx, master); err != nil {
 		l.close()
 		return nil, err
 	}
@@ -88,29 +93,22 @@ func openLake(ctx context.Context, h *host.Host, s settings) (*lake, error) {
 }
 
 // openUpper opens what stands on the object layer.
-func (l *lake) openUpper(ctx context.Context, s settings) error {
-	master, file, made, err := masterKey(s)
-	if err != nil {
-		return err
+func (l *lake) openUpper(ctx context.Context, master masterKey) error {
+	var err error
+	if l.keys, err = access.Open(ctx, l.host, l.store.Index(), master.key); err != nil {
+		return fmt.Errorf("open the keyring with the master key of %s: %w", master.place, err)
 	}
-	if l.keys, err = access.Open(ctx, l.host, l.store.Index(), master); err != nil {
-		return fmt.Errorf("open the keyring with the master key of %s: %w", nameOr(file, "TARN_MASTER_KEY"), err)
-	}
-	if made {
-		fmt.Printf("master key   made in %s: back it up, away from the drives; without it no secret can be read\n", file)
+	if master.made {
+		if err := writeSecret(master.place, hex.EncodeToString(master.key)+"\n"); err != nil {
+			return err
+		}
+		fmt.Printf("master key   made in %s: back it up, away from the drives; without it no secret can be read\n", master.place)
 	}
 	l.vectors, err = vectors.Open(ctx, vectors.Options{Store: vectors.Over(l.store), Rows: rowFiles(l.store)})
 	if err != nil {
 		return fmt.Errorf("open the vector engine: %w", err)
 	}
 	return nil
-}
-
-func nameOr(name, otherwise string) string {
-	if name == "" {
-		return otherwise
-	}
-	return name
 }
 
 func (l *lake) storeEvents() objects.Events {
@@ -133,9 +131,16 @@ func (l *lake) storeEvents() objects.Events {
 			log.Info("checkpoint", "through", through)
 		},
 		Repaired: func(r objects.RepairReport, err error) {
+			if err == nil && r.Damaged == 0 {
+				return
+			}
 			log.Info("repair", "scanned", r.Scanned, "damaged", r.Damaged, "healed", r.Healed, "unrepairable", r.Unrepairable, "bytes", r.BytesWritten, "error", err)
 		},
-		ViewRebuilt: func(dir string, applied uint64) { log.Info("index view rebuilt", "folder", dir, "applied", applied) },
+		ViewRebuilt: func(dir string, applied uint64) {
+			if applied > 0 {
+				log.Info("index view rebuilt", "folder", dir, "applied", applied)
+			}
+		},
 	}
 }
 
