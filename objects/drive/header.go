@@ -168,6 +168,7 @@ func withoutHeader(fs host.FS, dir string) error {
 	for _, name := range names {
 		switch name {
 		case headerName + newSuffix, lockName, "lost+found": // a format that a crash cut short; a fresh mount
+		case "index-view": // of the store; it may be made anew in a folder that was emptied while serving
 		case extentsName:
 			inside, err := fs.List(fs.PathJoin(dir, name))
 			if err != nil {
