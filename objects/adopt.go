@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 
 	"github.com/tarnlake/tarn/host"
@@ -29,6 +30,9 @@ func (s *Store) AdoptDrive(ctx context.Context, path string) (DriveStatus, error
 func (s *Store) adopt(ctx context.Context, path string) (*member, error) {
 	f := &folders{o: s.o}
 	at := &folder{path: path}
+	if err := s.vacate(path); err != nil {
+		return nil, err
+	}
 	f.openFolder(at)
 	if errors.Is(at.err, drive.ErrNotFormatted) {
 		if err := s.formatAnother(ctx, f, at); err != nil {
@@ -43,6 +47,26 @@ func (s *Store) adopt(ctx context.Context, path string) (*member, error) {
 		return nil, errors.Join(err, at.drive.Close())
 	}
 	return m, nil
+}
+
+// vacate closes the drive that lay in a folder until that was emptied: its lock
+// would keep the next one out.
+func (s *Store) vacate(path string) error {
+	all := slices.Clone(s.drives.list())
+	for i, m := range all {
+		state, reason := m.state()
+		if m.path != path || m.Drive == nil || state != DriveMissing {
+			continue
+		}
+		if err := s.timed(m, s.o.DriveTimeout, m.Close); errors.Is(err, errLate) {
+			return fmt.Errorf("let go of drive %d, which lay there: %w", m.number, err)
+		}
+		empty := &member{number: m.number, path: m.path, device: m.device}
+		empty.set(state, reason)
+		all[i] = empty
+	}
+	s.drives.replace(all)
+	return nil
 }
 
 // formatAnother reserves a number before it formats, so that no two drives ever share one.
@@ -134,7 +158,7 @@ func (s *Store) adoptOwn(ctx context.Context) {
 		if state, _ := m.state(); state != DriveMissing {
 			continue
 		}
-		if _, err := drive.Identify(s.host, m.path); err != nil && !errors.Is(err, drive.ErrNotFormatted) {
+		if !s.emptied(m.path) {
 			continue
 		}
 		if _, err := s.adopt(ctx, m.path); err != nil {
@@ -144,6 +168,34 @@ func (s *Store) adoptOwn(ctx context.Context) {
 		s.strays = slices.DeleteFunc(s.strays, func(d DriveStatus) bool { return d.Path == m.path })
 		s.changed(ctx)
 	}
+}
+
+// remnants are what the last moments of a drive may leave in its emptied folder.
+var remnants = []string{"root", "root.new", "lock"}
+
+// emptied reports whether a folder of Tarn's own holds no drive any more. A root
+// record that was written at the moment when it was emptied is removed.
+func (s *Store) emptied(path string) bool {
+	_, err := drive.Identify(s.host, path)
+	if !errors.Is(err, drive.ErrForeign) {
+		return errors.Is(err, drive.ErrNotFormatted)
+	}
+	names, err := s.host.FS.List(path)
+	if err != nil {
+		return false
+	}
+	for _, name := range names {
+		if !slices.Contains(remnants, name) && name != viewFolder {
+			return false
+		}
+	}
+	for _, name := range remnants {
+		if err := s.host.FS.Remove(s.host.FS.PathJoin(path, name)); err != nil && !os.IsNotExist(err) {
+			return false
+		}
+	}
+	_, err = drive.Identify(s.host, path)
+	return errors.Is(err, drive.ErrNotFormatted)
 }
 
 // changed is to be called when drives came, went or recovered.

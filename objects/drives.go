@@ -82,10 +82,13 @@ type member struct {
 	}
 }
 
+// roomBytes that are free make a drive that was full be tried again.
+const roomBytes = 64 << 20
+
 // state of the member, and why it is not well.
 func (m *member) state() (DriveState, string) {
 	m.mu.Lock()
-	state, reason := m.mu.state, m.mu.reason
+	state, reason, free := m.mu.state, m.mu.reason, m.mu.free
 	m.mu.Unlock()
 	if state != DriveWell || m.Drive == nil {
 		return state, reason
@@ -94,6 +97,8 @@ func (m *member) state() (DriveState, string) {
 	switch {
 	case err == nil:
 		return DriveWell, ""
+	case errors.Is(err, drive.ErrFull) && free >= roomBytes:
+		return DriveWell, "" // there is room again: the next append tells
 	case errors.Is(err, drive.ErrFull):
 		return DriveFull, err.Error()
 	}

@@ -64,6 +64,9 @@ type damaged struct {
 func (s *Store) Repair(ctx context.Context, o RepairOptions) (RepairReport, error) {
 	s.repairing.Lock()
 	defer s.repairing.Unlock()
+	if !o.trusting && s.journal != nil {
+		s.probe(ctx) // a folder that was emptied still reads through files that are open
+	}
 	r := &repair{s: s, o: o, hold: s.pins.hold()}
 	defer func() { r.hold.end(s.host.Clock.Now()) }()
 	err := r.run(ctx)

@@ -76,7 +76,7 @@ func (r *roots) write(ctx context.Context, root drive.Root) (saved int, err erro
 	answers := make(chan error, len(takers))
 	for _, m := range takers {
 		go func() {
-			answers <- r.s.timed(m, r.s.o.DriveTimeout, func() error { return m.SetRoot(ctx, root) })
+			answers <- r.s.timed(m, r.s.o.DriveTimeout, func() error { return r.s.setRoot(ctx, m, root) })
 		}()
 	}
 	for range takers {
@@ -87,6 +87,16 @@ func (r *roots) write(ctx context.Context, root drive.Root) (saved int, err erro
 		}
 	}
 	return saved, err
+}
+
+// setRoot writes nothing into a folder that was emptied under the drive.
+func (s *Store) setRoot(ctx context.Context, m *member, root drive.Root) error {
+	if hd, err := drive.Identify(s.host, m.path); err != nil {
+		return err
+	} else if hd.Drive != m.Header().Drive {
+		return drive.ErrForeign
+	}
+	return m.SetRoot(ctx, root)
 }
 
 // refresh gives the present record to drives that missed it.
