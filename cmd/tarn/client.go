@@ -100,14 +100,6 @@ func (c *client) vectors(ctx context.Context) (tarnv1connect.VectorServiceClient
 	return tarnv1connect.NewVectorServiceClient(rpc), nil
 }
 
-func (c *client) objects(ctx context.Context) (tarnv1connect.ObjectServiceClient, error) {
-	rpc, err := c.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return tarnv1connect.NewObjectServiceClient(rpc), nil
-}
-
 func (c *client) admin(ctx context.Context) (tarnv1connect.AdminServiceClient, error) {
 	rpc, err := c.connect(ctx)
 	if err != nil {

@@ -159,15 +159,6 @@ func (s *server) stop(t *testing.T) time.Duration {
 	return time.Since(begun)
 }
 
-// kill is SIGKILL.
-func (s *server) kill(t *testing.T) {
-	t.Helper()
-	if err := s.cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	s.ended <- <-s.ended
-}
-
 func keyPair(t *testing.T, name string) (accessKey, secret string) {
 	t.Helper()
 	text, err := os.ReadFile(name)
