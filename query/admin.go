@@ -35,7 +35,7 @@ func (s *adminService) Status(ctx context.Context, req *tarnv1.StatusRequest) (*
 	out := &tarnv1.StatusResponse{
 		Version: s.o.Version, StoreId: health.StoreID, DataShards: uint32(health.DataShards), ParityShards: uint32(health.ParityShards),
 		Writable: health.Writable, Reason: health.Reason, FailureDomains: uint32(health.Devices), Warnings: health.Warnings,
-		Buckets: uint64(len(buckets)), Started: timestamppb.New(s.started),
+		Buckets: uint64(len(buckets)), Started: timestamppb.New(s.started), Repair: progressOf(health.Repair, health.Repairing),
 	}
 	for _, d := range s.o.Store.Drives() {
 		out.Drives = append(out.Drives, driveOf(d))

@@ -46,6 +46,9 @@ func printStatus(w io.Writer, s *tarnv1.StatusResponse) error {
 	for _, warning := range s.Warnings {
 		fmt.Fprintln(w, "warning:", warning)
 	}
+	if r := s.Repair; r.GetRunning() || r.GetUnrepairable() > 0 {
+		fmt.Fprintf(w, "repair: %d scanned, %d damaged, %d healed, %d with too few shards left\n", r.Scanned, r.Damaged, r.Healed, r.Unrepairable)
+	}
 	for spare, n := range s.BlobsBySpareShards {
 		fmt.Fprintf(w, "redundancy: %d blobs stand the loss of %d more drives\n", n, spare)
 	}

@@ -22,6 +22,11 @@ function Status({ status }: { status: StatusResponse }) {
         <Card name="Failure domains" value={String(status.failureDomains)} bad={status.failureDomains <= status.parityShards} note="drives on one device are one domain" />
         <Card name="Buckets" value={String(status.buckets)} note="" />
       </div>
+      {status.repair?.running && (
+        <p className="warning">
+          Repair is under way: {status.repair.healed.toLocaleString()} of {status.repair.damaged.toLocaleString()} damaged stripes healed so far.
+        </p>
+      )}
       {status.warnings.map((warning) => (
         <p className="warning" key={warning}>
           {warning}

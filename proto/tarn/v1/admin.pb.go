@@ -204,6 +204,7 @@ type StatusResponse struct {
 	Buckets            uint64                 `protobuf:"varint,10,opt,name=buckets,proto3" json:"buckets,omitempty"`
 	BlobsBySpareShards map[uint32]uint64      `protobuf:"bytes,11,rep,name=blobs_by_spare_shards,json=blobsBySpareShards,proto3" json:"blobs_by_spare_shards,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"` // how many more losses each blob stands
 	Started            *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=started,proto3" json:"started,omitempty"`
+	Repair             *RepairProgress        `protobuf:"bytes,14,opt,name=repair,proto3" json:"repair,omitempty"`                                           // the repair under way, else the last one
 	BlobsUnreadable    uint64                 `protobuf:"varint,13,opt,name=blobs_unreadable,json=blobsUnreadable,proto3" json:"blobs_unreadable,omitempty"` // with redundancy: have too few shards left right now
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
@@ -319,6 +320,13 @@ func (x *StatusResponse) GetBlobsBySpareShards() map[uint32]uint64 {
 func (x *StatusResponse) GetStarted() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Started
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetRepair() *RepairProgress {
+	if x != nil {
+		return x.Repair
 	}
 	return nil
 }
@@ -1242,7 +1250,7 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\x06device\x18\t \x01(\tR\x06device\x12\x18\n" +
 	"\ajournal\x18\n" +
 	" \x01(\bR\ajournal\x12\x12\n" +
-	"\x04view\x18\v \x01(\bR\x04view\"\xd2\x04\n" +
+	"\x04view\x18\v \x01(\bR\x04view\"\x83\x05\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x19\n" +
 	"\bstore_id\x18\x02 \x01(\tR\astoreId\x12\x1f\n" +
@@ -1257,7 +1265,8 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\abuckets\x18\n" +
 	" \x01(\x04R\abuckets\x12b\n" +
 	"\x15blobs_by_spare_shards\x18\v \x03(\v2/.tarn.v1.StatusResponse.BlobsBySpareShardsEntryR\x12blobsBySpareShards\x124\n" +
-	"\astarted\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12)\n" +
+	"\astarted\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12/\n" +
+	"\x06repair\x18\x0e \x01(\v2\x17.tarn.v1.RepairProgressR\x06repair\x12)\n" +
 	"\x10blobs_unreadable\x18\r \x01(\x04R\x0fblobsUnreadable\x1aE\n" +
 	"\x17BlobsBySpareShardsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\rR\x03key\x12\x14\n" +
@@ -1372,35 +1381,36 @@ var file_tarn_v1_admin_proto_depIdxs = []int32{
 	1,  // 0: tarn.v1.StatusResponse.drives:type_name -> tarn.v1.Drive
 	21, // 1: tarn.v1.StatusResponse.blobs_by_spare_shards:type_name -> tarn.v1.StatusResponse.BlobsBySpareShardsEntry
 	22, // 2: tarn.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
-	1,  // 3: tarn.v1.AdoptDriveResponse.drive:type_name -> tarn.v1.Drive
-	3,  // 4: tarn.v1.RepairResponse.progress:type_name -> tarn.v1.RepairProgress
-	22, // 5: tarn.v1.Key.created:type_name -> google.protobuf.Timestamp
-	8,  // 6: tarn.v1.CreateKeyResponse.key:type_name -> tarn.v1.Key
-	8,  // 7: tarn.v1.ListKeysResponse.keys:type_name -> tarn.v1.Key
-	22, // 8: tarn.v1.LoginResponse.expires:type_name -> google.protobuf.Timestamp
-	0,  // 9: tarn.v1.AdminService.Status:input_type -> tarn.v1.StatusRequest
-	4,  // 10: tarn.v1.AdminService.AdoptDrive:input_type -> tarn.v1.AdoptDriveRequest
-	6,  // 11: tarn.v1.AdminService.Repair:input_type -> tarn.v1.RepairRequest
-	9,  // 12: tarn.v1.AdminService.CreateKey:input_type -> tarn.v1.CreateKeyRequest
-	11, // 13: tarn.v1.AdminService.ListKeys:input_type -> tarn.v1.ListKeysRequest
-	13, // 14: tarn.v1.AdminService.DeleteKey:input_type -> tarn.v1.DeleteKeyRequest
-	15, // 15: tarn.v1.SessionService.Login:input_type -> tarn.v1.LoginRequest
-	17, // 16: tarn.v1.SessionService.Logout:input_type -> tarn.v1.LogoutRequest
-	19, // 17: tarn.v1.SessionService.WhoAmI:input_type -> tarn.v1.WhoAmIRequest
-	2,  // 18: tarn.v1.AdminService.Status:output_type -> tarn.v1.StatusResponse
-	5,  // 19: tarn.v1.AdminService.AdoptDrive:output_type -> tarn.v1.AdoptDriveResponse
-	7,  // 20: tarn.v1.AdminService.Repair:output_type -> tarn.v1.RepairResponse
-	10, // 21: tarn.v1.AdminService.CreateKey:output_type -> tarn.v1.CreateKeyResponse
-	12, // 22: tarn.v1.AdminService.ListKeys:output_type -> tarn.v1.ListKeysResponse
-	14, // 23: tarn.v1.AdminService.DeleteKey:output_type -> tarn.v1.DeleteKeyResponse
-	16, // 24: tarn.v1.SessionService.Login:output_type -> tarn.v1.LoginResponse
-	18, // 25: tarn.v1.SessionService.Logout:output_type -> tarn.v1.LogoutResponse
-	20, // 26: tarn.v1.SessionService.WhoAmI:output_type -> tarn.v1.WhoAmIResponse
-	18, // [18:27] is the sub-list for method output_type
-	9,  // [9:18] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	3,  // 3: tarn.v1.StatusResponse.repair:type_name -> tarn.v1.RepairProgress
+	1,  // 4: tarn.v1.AdoptDriveResponse.drive:type_name -> tarn.v1.Drive
+	3,  // 5: tarn.v1.RepairResponse.progress:type_name -> tarn.v1.RepairProgress
+	22, // 6: tarn.v1.Key.created:type_name -> google.protobuf.Timestamp
+	8,  // 7: tarn.v1.CreateKeyResponse.key:type_name -> tarn.v1.Key
+	8,  // 8: tarn.v1.ListKeysResponse.keys:type_name -> tarn.v1.Key
+	22, // 9: tarn.v1.LoginResponse.expires:type_name -> google.protobuf.Timestamp
+	0,  // 10: tarn.v1.AdminService.Status:input_type -> tarn.v1.StatusRequest
+	4,  // 11: tarn.v1.AdminService.AdoptDrive:input_type -> tarn.v1.AdoptDriveRequest
+	6,  // 12: tarn.v1.AdminService.Repair:input_type -> tarn.v1.RepairRequest
+	9,  // 13: tarn.v1.AdminService.CreateKey:input_type -> tarn.v1.CreateKeyRequest
+	11, // 14: tarn.v1.AdminService.ListKeys:input_type -> tarn.v1.ListKeysRequest
+	13, // 15: tarn.v1.AdminService.DeleteKey:input_type -> tarn.v1.DeleteKeyRequest
+	15, // 16: tarn.v1.SessionService.Login:input_type -> tarn.v1.LoginRequest
+	17, // 17: tarn.v1.SessionService.Logout:input_type -> tarn.v1.LogoutRequest
+	19, // 18: tarn.v1.SessionService.WhoAmI:input_type -> tarn.v1.WhoAmIRequest
+	2,  // 19: tarn.v1.AdminService.Status:output_type -> tarn.v1.StatusResponse
+	5,  // 20: tarn.v1.AdminService.AdoptDrive:output_type -> tarn.v1.AdoptDriveResponse
+	7,  // 21: tarn.v1.AdminService.Repair:output_type -> tarn.v1.RepairResponse
+	10, // 22: tarn.v1.AdminService.CreateKey:output_type -> tarn.v1.CreateKeyResponse
+	12, // 23: tarn.v1.AdminService.ListKeys:output_type -> tarn.v1.ListKeysResponse
+	14, // 24: tarn.v1.AdminService.DeleteKey:output_type -> tarn.v1.DeleteKeyResponse
+	16, // 25: tarn.v1.SessionService.Login:output_type -> tarn.v1.LoginResponse
+	18, // 26: tarn.v1.SessionService.Logout:output_type -> tarn.v1.LogoutResponse
+	20, // 27: tarn.v1.SessionService.WhoAmI:output_type -> tarn.v1.WhoAmIResponse
+	19, // [19:28] is the sub-list for method output_type
+	10, // [10:19] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_tarn_v1_admin_proto_init() }
