@@ -34,7 +34,11 @@ func benchData() (data, queries [][]float32) {
 // at the default setting, one thread. Run with -benchtime 1x for the loading
 // alone to count.
 func BenchmarkCorpus(b *testing.B) {
-	data, queries := benchData()
+	data, queries, real := corpus(b)
+	if !real {
+		b.Log("no corpus (make data): synthetic vectors")
+		data, queries = benchData()
+	}
 	s := newMemoryStore(b, 51)
 	e := openEngine(b, Options{Store: s})
 	create(b, e, Spec{Name: "docs", Dimension: 384})
