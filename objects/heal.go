@@ -7,6 +7,7 @@ import (
 
 	"github.com/tarnlake/tarn/objects/drive"
 	"github.com/tarnlake/tarn/objects/erasure"
+	"github.com/tarnlake/tarn/objects/placement"
 )
 
 // healing is what was done for one value.
@@ -65,7 +66,7 @@ func (h *healing) stripe(ctx context.Context, r *repair, st *Stripe) error {
 		*st = b.stripe
 		h.changed++
 	}
-	if placed == len(b.bad) {
+	if len(b.bad) == 0 {
 		h.whole++
 		h.stripes[st.ID] = b.stripe
 	}
@@ -77,7 +78,8 @@ type rebuilding struct {
 	s      *Store
 	hold   *hold
 	stripe Stripe
-	bad    map[int]bool
+	bad    map[int]bool // not placed yet
+	layout placement.Layout
 	lost   bool // fewer than k shards are good
 	bytes  int64
 }
@@ -85,6 +87,7 @@ type rebuilding struct {
 // run returns the number of shards that found a place, each read back. An error
 // is one of a stripe that could have been healed, and was not at all.
 func (b *rebuilding) run(ctx context.Context) (placed int, err error) {
+	b.layout = b.s.drives.layout()
 	if _, targets := b.targets(); len(targets) == 0 {
 		return 0, nil // there is no drive for it, so it is not even read
 	}
@@ -92,20 +95,45 @@ func (b *rebuilding) run(ctx context.Context) (placed int, err error) {
 	if err != nil {
 		return 0, err
 	}
+	for range repairRounds {
+		n, e := b.round(ctx, shards)
+		placed += n
+		if err = e; err == nil {
+			break
+		}
+	}
+	if placed > 0 {
+		err = nil
+	}
+	return placed, err
+}
+
+// repairRounds is how often other drives are tried where one did not take a shard.
+const repairRounds = 3
+
+// round gives the bad shards drives. One that fails is not chosen again.
+func (b *rebuilding) round(ctx context.Context, shards [][]byte) (placed int, err error) {
 	todo, targets := b.targets()
 	for k, number := range targets {
 		i := todo[k]
 		before := b.stripe.Shards[i]
 		if e := b.place(ctx, i, shards[i], number); e != nil {
 			b.stripe.Shards[i], err = before, e
+			b.exclude(number)
 			continue
 		}
+		delete(b.bad, i)
 		placed++
 	}
-	if placed > 0 {
-		err = nil
-	}
 	return placed, err
+}
+
+func (b *rebuilding) exclude(number uint16) {
+	for i := range b.layout {
+		if b.layout[i].Number == number {
+			b.layout[i].Well = false
+		}
+	}
 }
 
 // targets are the bad shards, and drives for as many of them as there are.
@@ -118,7 +146,7 @@ func (b *rebuilding) targets() (todo []int, drives []uint16) {
 			held = append(held, sh.Drive)
 		}
 	}
-	return todo, b.s.drives.layout().Choose(b.stripe.ID, len(todo), int(b.stripe.M), held...)
+	return todo, b.layout.Choose(b.stripe.ID, len(todo), int(b.stripe.M), held...)
 }
 
 // gather reads k good shards and rebuilds the bad ones. One that turns out to be

@@ -55,7 +55,7 @@ func viewDrive(t testing.TB, s *Store) int {
 	return -1
 }
 
-// lossOf is what happens to a drive while the store serves.
+// losses are what happens to a drive while the store serves.
 var losses = map[string]func(t testing.TB, h *host.Host, folder string){
 	"emptied": func(_ testing.TB, h *host.Host, folder string) { hosttest.DiskOf(h).Wipe(folder) },
 	"pulled out": func(_ testing.TB, h *host.Host, folder string) {
@@ -69,7 +69,9 @@ func TestAnyTwoDrivesMayBeLostWhileServing(t *testing.T) {
 	for name, lose := range losses {
 		t.Run(name, func(t *testing.T) {
 			h := hosttest.New(11)
-			s := openDurable(t, durableOptions(h))
+			o := durableOptions(h)
+			o.DriveTimeout = 30 * time.Second // a busy machine is not a slow drive
+			s := openDurable(t, o)
 			stop := timePasses(h)
 			keys := keepSome(t, s)
 			for round := range 3 {
@@ -87,7 +89,7 @@ func TestAnyTwoDrivesMayBeLostWhileServing(t *testing.T) {
 				allReadBack(t, s, keys)
 			}
 			mustClose(t, s)
-			s = openDurable(t, durableOptions(h))
+			s = openDurable(t, o)
 			allReadBack(t, s, keys)
 			wholeAgain(t, s)
 			mustClose(t, s)
@@ -113,7 +115,9 @@ func heal(t testing.TB, s *Store) {
 
 func TestTwoHangingDrivesHoldUpNothingForLong(t *testing.T) {
 	h := hosttest.New(12)
-	s := openDurable(t, durableOptions(h))
+	o := durableOptions(h)
+	o.DriveTimeout = 10 * time.Second
+	s := openDurable(t, o)
 	keys := keepSome(t, s)
 	stop := timePasses(h)
 	release := make(chan struct{})
@@ -251,7 +255,9 @@ func TestAnotherFormatVersionIsRefused(t *testing.T) {
 
 func TestAFullStoreSaysSoAndGoesOnWhenThereIsRoom(t *testing.T) {
 	h := hosttest.New(17)
-	s := openDurable(t, durableOptions(h))
+	o := durableOptions(h)
+	o.DriveTimeout = 30 * time.Second
+	s := openDurable(t, o)
 	stop := timePasses(h)
 	keys := keepSome(t, s)
 	for _, folder := range sixFolders {
