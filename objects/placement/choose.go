@@ -3,6 +3,7 @@ package placement
 import (
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // Choose gives well drives for count more shards of the stripe with this id, in
@@ -28,43 +29,66 @@ type spread struct {
 	drives Layout // candidates
 	used   []bool
 	from   Level // coarsest that matters
-	shards [levels]map[domain]int
+	places [levels]places
+}
+
+// places numbers the domains of a level and counts the shards in each.
+type places struct {
+	of     []int // by candidate
+	shards []int // by domain
 }
 
 func (l Layout) spread(count, m int, held []uint16) *spread {
-	holds := map[uint16]bool{}
-	for _, n := range held {
-		holds[n] = true
-	}
-	s := &spread{}
 	var usable Layout
-	for i := range s.shards {
-		s.shards[i] = map[domain]int{}
-	}
+	s := &spread{}
 	for i := range l {
-		switch {
-		case holds[l[i].Number]:
-			s.count(&l[i])
-			usable = append(usable, l[i])
-		case l[i].Well:
-			s.drives = append(s.drives, l[i])
+		if slices.Contains(held, l[i].Number) {
 			usable = append(usable, l[i])
 		}
 	}
+	holders := len(usable)
+	for i := range l {
+		if l[i].Well && !slices.Contains(held, l[i].Number) {
+			usable = append(usable, l[i])
+		}
+	}
+	s.drives, s.used = usable[holders:], make([]bool, len(usable)-holders)
 	s.from = usable.safe(min(count+len(held), len(usable)), m)
-	s.used = make([]bool, len(s.drives))
+	for at := s.from; at < levels; at++ {
+		s.places[at] = usable.places(at, holders)
+	}
 	return s
 }
 
-func (s *spread) count(d *Drive) {
-	for at := range levels {
-		s.shards[at][d.domain(at)]++
+// places numbers the domains of a level. The first drives hold a shard each and
+// are no candidates.
+func (l Layout) places(at Level, holders int) places {
+	p := places{of: make([]int, 0, len(l)), shards: make([]int, 0, len(l))}
+	for i := range l {
+		n := len(p.shards)
+		for j := range i {
+			if l[i].together(&l[j], at) {
+				n = p.of[j]
+				break
+			}
+		}
+		if n == len(p.shards) {
+			p.shards = append(p.shards, 0)
+		}
+		if p.of = append(p.of, n); i < holders {
+			p.shards[n]++
+		}
 	}
+	p.of = p.of[holders:]
+	return p
 }
 
 func (s *spread) use(i int) {
 	s.used[i] = true
-	s.count(&s.drives[i])
+	for at := s.from; at < levels; at++ {
+		p := &s.places[at]
+		p.shards[p.of[i]]++
+	}
 }
 
 // next is the unused drive in the emptiest domains, coarser ones first; among
@@ -75,22 +99,25 @@ func (s *spread) next(stripe [16]byte) int {
 		if s.used[i] {
 			continue
 		}
-		lot := s.drives[i].lot(stripe)
-		if best < 0 {
-			best, bestLot = i, lot
+		c := -1
+		if best >= 0 {
+			c = s.compare(i, best)
+		}
+		if c > 0 {
 			continue
 		}
-		switch c := s.compare(&s.drives[i], &s.drives[best]); {
-		case c < 0, c == 0 && lot < bestLot, c == 0 && lot == bestLot && s.drives[i].Number < s.drives[best].Number:
+		lot := s.drives[i].lot(stripe)
+		if c < 0 || lot < bestLot || lot == bestLot && s.drives[i].Number < s.drives[best].Number {
 			best, bestLot = i, lot
 		}
 	}
 	return best
 }
 
-func (s *spread) compare(a, b *Drive) int {
+func (s *spread) compare(a, b int) int {
 	for at := s.from; at < levels; at++ {
-		if d := s.shards[at][a.domain(at)] - s.shards[at][b.domain(at)]; d != 0 {
+		p := &s.places[at]
+		if d := p.shards[p.of[a]] - p.shards[p.of[b]]; d != 0 {
 			return d
 		}
 	}

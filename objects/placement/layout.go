@@ -30,39 +30,17 @@ type Drive struct {
 // Layout is the drives of a store.
 type Layout []Drive
 
-// domain names the place of a drive at a level, within all coarser ones.
-type domain struct {
-	zone, rack, node, device string
-	number                   uint16
-}
-
-func (d *Drive) domain(l Level) domain {
-	at := domain{zone: d.Zone}
-	if l >= Rack {
-		at.rack = d.Rack
-	}
-	if l >= Node {
-		at.node = d.Node
-	}
-	if l >= Device {
-		at.device = d.Device
-		if d.Device == "" {
-			at.number = d.Number
-		}
-	}
-	if l >= Folder {
-		at.number = d.Number
-	}
-	return at
+// together reports whether two drives lie in one domain of a level.
+func (d *Drive) together(o *Drive, at Level) bool {
+	return d.Number == o.Number || at < Folder && d.Zone == o.Zone &&
+		(at < Rack || d.Rack == o.Rack) && (at < Node || d.Node == o.Node) &&
+		(at < Device || d.Device == o.Device && d.Device != "")
 }
 
 // sizes counts the drives in each domain of a level.
-func (l Layout) sizes(at Level) map[domain]int {
-	count := map[domain]int{}
-	for i := range l {
-		count[l[i].domain(at)]++
-	}
-	return count
+func (l Layout) sizes(at Level) []int {
+	p := l.places(at, len(l))
+	return p.shards
 }
 
 // most is the least number of shards that some domain of a level must hold when

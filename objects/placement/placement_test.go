@@ -55,9 +55,9 @@ func TestShardsGoToDistinctWellDrivesInAsManyDomainsAsThereAre(t *testing.T) {
 			t.Fatalf("%v: a drive was chosen twice, or is not well", got)
 		}
 		at := w.safe(n, m)
-		for of, shards := range chosen.sizes(at) {
+		for _, shards := range chosen.sizes(at) {
 			if shards > w.most(at, n) {
-				t.Fatalf("%s %v holds %d shards, need not hold more than %d", at, of, shards, w.most(at, n))
+				t.Fatalf("a %s holds %d shards, need not hold more than %d", at, shards, w.most(at, n))
 			}
 		}
 	})
@@ -118,9 +118,9 @@ func TestHeldDrivesAreNotChosenAgainAndCountInTheirDomains(t *testing.T) {
 		if len(again) != 2 || len(whole) != 6 {
 			t.Fatalf("kept %v, again %v", kept, again)
 		}
-		for of, shards := range whole.sizes(Device) {
+		for _, shards := range whole.sizes(Device) {
 			if shards > 1 {
-				t.Fatalf("device %v holds %d shards though another is free", of, shards)
+				t.Fatalf("a device holds %d shards though another is free", shards)
 			}
 		}
 	})
