@@ -283,6 +283,9 @@ func (f *folders) assemble(record rootRecord, version uint64) (*Store, error) {
 	}
 	s.id, s.roots.record, s.roots.version = record.store, record, version
 	for _, at := range f.all {
+		if at.taken && at.drive != nil && at.drive.Root().Version < version {
+			s.repairs.doubt() // it was away while others were written to
+		}
 		if !at.taken {
 			s.strays = append(s.strays, at.stray())
 		}

@@ -121,12 +121,8 @@ func TestTwoHangingDrivesHoldUpNothingForLong(t *testing.T) {
 	keys := keepSome(t, s)
 	stop := timePasses(h)
 	release := make(chan struct{})
-	hung := []string{}
-	for i, d := range s.Drives() {
-		if !d.View && len(hung) < 2 {
-			hung = append(hung, sixFolders[i]+"/")
-		}
-	}
+	first := viewDrive(t, s)
+	hung := []string{sixFolders[first] + "/", sixFolders[(first+2)%6] + "/"}
 	hosttest.DiskOf(h).SetFault(func(op hosttest.Op) error {
 		if strings.HasPrefix(op.Path, hung[0]) || strings.HasPrefix(op.Path, hung[1]) {
 			<-release
