@@ -115,9 +115,9 @@ func (w *walker) within(off int64, n int) bool {
 // bytes gives n bytes at off, all before the end, valid until the next call.
 func (w *walker) bytes(off int64, n int) ([]byte, error) {
 	if !w.within(off, n) {
-		err := w.fill(off, max(n, windowBytes))
+		_ = w.fill(off, max(n, windowBytes)) // a bad sector further on must not hide this one
 		if !w.within(off, n) {
-			if err = w.fill(off, n); !w.within(off, n) { // a bad sector further on must not hide this one
+			if err := w.fill(off, n); !w.within(off, n) {
 				return nil, fmt.Errorf("read %d bytes at %d: %w", n, off, err)
 			}
 		}

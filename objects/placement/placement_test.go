@@ -85,9 +85,7 @@ func TestTheReportPromisesNoMoreThanEveryStripeKeeps(t *testing.T) {
 			chosen := l.subset(l.Choose(id(stripe), k+m, m))
 			for at := range levels {
 				var full []int
-				for _, shards := range chosen.sizes(at) {
-					full = append(full, shards)
-				}
+				full = append(full, chosen.sizes(at)...)
 				slices.Sort(full)
 				slices.Reverse(full)
 				lost := 0
