@@ -63,6 +63,15 @@ func BenchmarkCorpus(b *testing.B) {
 		sum += share(keysOf(query(b, e, "docs", Request{Values: q, TopK: 10})), exact)
 	}
 	b.Logf("recall@10 %.4f", sum/100)
+	for _, probes := range []int{5, 10, 20, 30, 40} {
+		sum, scanned := 0.0, int64(0)
+		for _, q := range queries[:200] {
+			a := query(b, e, "docs", Request{Values: q, TopK: 10, Probes: probes})
+			sum += share(keysOf(a), keysOf(query(b, e, "docs", Request{Values: q, TopK: 10, Exact: true})))
+			scanned += a.Explain.Scanned
+		}
+		b.Logf("%d probes: recall@10 %.4f, %d compared", probes, sum/200, scanned/200)
+	}
 	for _, c := range []struct {
 		name string
 		r    Request

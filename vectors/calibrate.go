@@ -17,8 +17,8 @@ import (
 const (
 	calibratedK        = 10
 	calibrationQueries = 64
-	calibrationRecall  = 0.98 // of the samples; what is promised is 0.95
-	calibrationMargin  = 1.25
+	calibrationRecall  = 0.97 // of the samples; what is promised is 0.95
+	calibrationMargin  = 1.1
 	drawnTowards       = 0.25 // of every second sample: the share of another stored vector
 )
 

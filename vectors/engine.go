@@ -28,7 +28,7 @@ type Tuning struct {
 	FoldBytes    int64 // or bytes; default 8 MiB
 	FoldRecords  int   // or pushes and deletes; default 400
 	TailBytesMax int64 // writers wait while the tail has more; default 64 MiB
-	Target       int   // vectors of a neighbourhood; it is divided above twice that; default 300
+	Target       int   // vectors of a neighbourhood; it is divided above twice that; default 120 (see defaultTarget)
 }
 
 // Events tells what an engine does. Each may be nil; they must return soon.
@@ -36,6 +36,10 @@ type Events struct {
 	Upkeep func(bucket, name, step string, rows int, err error) // a step of upkeep ended
 	Opened func(bucket, name string, took time.Duration, err error)
 }
+
+// defaultTarget: on 62,666 sentence embeddings of 384 numbers, recall@10 of 0.965 took
+// 5,900 comparisons at a target of 100, and 13,200 at 300, November 2026.
+const defaultTarget = 120
 
 func (o *Options) fill() {
 	orInt := func(p *int, v int) {
@@ -55,7 +59,7 @@ func (o *Options) fill() {
 	orBytes(&t.FoldBytes, 8<<20)
 	orInt(&t.FoldRecords, 400)
 	orBytes(&t.TailBytesMax, 64<<20)
-	orInt(&t.Target, 300)
+	orInt(&t.Target, defaultTarget)
 	orBytes(&o.CacheBytes, 1<<30)
 	if o.Idle <= 0 {
 		o.Idle = 10 * time.Minute

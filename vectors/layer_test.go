@@ -21,7 +21,7 @@ type layer struct {
 }
 
 func openLayer(h *host.Host, t Tuning) (*layer, error) {
-	o := objects.Options{Host: h, AutoFormat: true, ExtentBytes: 1 << 20, DataShards: 2, ParityShards: 1}
+	o := objects.Options{Host: h, AutoFormat: true, ExtentBytes: 1 << 20, DataShards: 2, ParityShards: 1, DriveTimeout: 1 << 60, HedgeDelay: 1 << 60}
 	for i := range 3 {
 		o.Drives = append(o.Drives, fmt.Sprintf("drive-%d", i+1))
 	}

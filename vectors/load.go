@@ -66,6 +66,7 @@ func (e *Engine) find(ctx context.Context, bucket, name string) (*opened, error)
 		ready: make(chan struct{}), stale: make(chan struct{}), work: make(chan struct{}, 1),
 	}
 	o.work <- struct{}{}
+	o.usedNS.Store(e.host.Clock.Now().UnixNano())
 	o.mu.sources = map[objects.VersionID]uint64{}
 	e.mu.byName[at], e.mu.byInc[rec.inc] = o, o
 	// The load outlives a caller that gives up: others may wait for it.

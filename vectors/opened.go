@@ -96,7 +96,7 @@ func (o *opened) applyChanges(ctx context.Context, version uint64, changes []cha
 		close(o.mu.room)
 		o.mu.room = nil
 	}
-	if len(d.sources) > 0 || o.mu.view.wantsUpkeep(&o.e.o.Tuning) {
+	if len(d.sources) > 0 || o.mu.view.tailSize().wantsFold(o.mu.view.young(), &o.e.o.Tuning) {
 		o.e.wake()
 	}
 	return nil
@@ -227,6 +227,7 @@ type moment struct {
 	*view
 	seq     uint64
 	tail    []*push
+	size    tailSize
 	sources bool // there are dead sources
 	deaths  bool // there are superseded ids
 }
@@ -235,7 +236,7 @@ func (o *opened) moment() moment {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	v := o.mu.view
-	return moment{view: v, seq: o.mu.seq, tail: slices.Clip(v.tail), sources: len(o.mu.sources) > 0, deaths: len(v.dead) > 0}
+	return moment{view: v, seq: o.mu.seq, tail: slices.Clip(v.tail), size: v.tailSize(), sources: len(o.mu.sources) > 0, deaths: len(v.dead) > 0}
 }
 
 // deltas are the rows of the tail that belong to a neighbourhood. Those with a

@@ -33,22 +33,28 @@ const (
 
 func (v *view) young() bool { return v.centroids == nil }
 
-// wantsFold reports whether the tail has passed its bounds.
-func (v *view) wantsFold(t *Tuning) bool {
-	if v.young() {
-		return v.tailRows >= t.YoungRows || v.tailBytes >= t.YoungBytes || len(v.tail) >= t.FoldRecords
-	}
-	return v.tailRows >= t.FoldRows || v.tailBytes >= t.FoldBytes || len(v.tail) >= t.FoldRecords
+// tailSize is how long a tail is.
+type tailSize struct {
+	rows, pushes int
+	bytes        int64
 }
 
-// wantsUpkeep is a quick look; plan is the long one.
-func (v *view) wantsUpkeep(t *Tuning) bool { return v.wantsFold(t) }
+// size of the tail; for a view that others know it needs opened.mu.
+func (v *view) tailSize() tailSize { return tailSize{v.tailRows, len(v.tail), v.tailBytes} }
+
+// wantsFold reports whether the tail has passed its bounds.
+func (s tailSize) wantsFold(young bool, t *Tuning) bool {
+	if young {
+		return s.rows >= t.YoungRows || s.bytes >= t.YoungBytes || s.pushes >= t.FoldRecords
+	}
+	return s.rows >= t.FoldRows || s.bytes >= t.FoldBytes || s.pushes >= t.FoldRecords
+}
 
 // plan chooses the next step; nil: the index is in order.
 func (o *opened) plan(m *moment, all bool) *plan {
 	t := &o.e.o.Tuning
-	fold := m.wantsFold(t) || all && len(m.tail) > 0
-	total := m.rows + m.tailRows
+	fold := m.size.wantsFold(m.young(), t) || all && len(m.tail) > 0
+	total := m.rows + m.size.rows
 	switch {
 	case fold && (m.young() || o.outgrown(m, total)):
 		return &plan{name: "build", tail: true, build: true, homes: homeIDs(m)}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/tarnlake/tarn/objects"
 	"github.com/tarnlake/tarn/objects/index"
 )
 
@@ -86,7 +87,7 @@ func (o *opened) keepUp(ctx context.Context, all bool) error {
 			return nil
 		}
 		err := o.take(ctx, &m, p)
-		o.e.o.Events.Upkeep(o.bucket, o.rec.spec.Name, p.name, m.rows+m.tailRows, err)
+		o.e.o.Events.Upkeep(o.bucket, o.rec.spec.Name, p.name, m.rows+m.size.rows, err)
 		var failed *index.ConditionError
 		switch {
 		case errors.As(err, &failed) && failed.Condition == 0:
@@ -122,11 +123,28 @@ func (e *Engine) Flush(ctx context.Context) error {
 		return err
 	}
 	for _, o := range e.opens() {
-		if err := o.keepUp(ctx, true); err != nil {
+		if err := e.flush(ctx, o); err != nil {
 			return fmt.Errorf("flush index %s of bucket %s: %w", o.rec.spec.Name, o.bucket, err)
 		}
 	}
 	return nil
+}
+
+// flush opens the index again where it left memory meanwhile.
+func (e *Engine) flush(ctx context.Context, o *opened) error {
+	for {
+		if err := o.keepUp(ctx, true); err != nil || !o.isStale() {
+			return err
+		}
+		again, err := e.use(ctx, o.bucket, o.rec.spec.Name)
+		if errors.Is(err, ErrNoIndex) || errors.Is(err, objects.ErrNoBucket) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		o = again
+	}
 }
 
 // random is a generator seeded by the host's entropy.

@@ -11,7 +11,8 @@ import (
 // centroid hardly move it.
 const (
 	rowsPerCentroid = 100
-	rounds          = 10
+	rounds          = 12
+	roundsEven      = 6 // of these: the first ones, in which sizes are evened; then centroids settle
 )
 
 // Cluster makes k centroids for rows ([n][dim]float32, row major; of length 1
@@ -34,7 +35,7 @@ func Cluster(ctx context.Context, metric distance.Metric, rows []float32, dim, k
 		}
 		c.assign()
 		c.average()
-		if round < rounds-1 {
+		if round < roundsEven {
 			c.even()
 		}
 	}
