@@ -40,26 +40,25 @@ func (words) Embed(_ context.Context, _ vectors.EmbedderSpec, texts []string) ([
 
 // world is every service over a store on fake drives.
 type world struct {
-	host    *host.Host
-	store   *objects.Store
-	keys    *access.Keyring
-	root    access.Key
-	url     string
-	vectors tarnv1connect.VectorServiceClient
-	objects tarnv1connect.ObjectServiceClient
-	admin   tarnv1connect.AdminServiceClient
+	keysHost *host.Host
+	store    *objects.Store
+	keys     *access.Keyring
+	root     access.Key
+	url      string
+	vectors  tarnv1connect.VectorServiceClient
+	objects  tarnv1connect.ObjectServiceClient
+	admin    tarnv1connect.AdminServiceClient
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	h := hosttest.New(1)
-	stop := hosttest.ClockOf(h).AutoAdvance()
-	t.Cleanup(stop)
+	h.Clock = host.Real(nil).Clock // the store's; that of the keys stands still
 	var drives []string
 	for i := range 6 {
 		drives = append(drives, fmt.Sprintf("/data/drive-%d", i+1))
 	}
-	store, err := objects.Open(t.Context(), objects.Options{Host: h, Drives: drives, AutoFormat: true, ExtentBytes: 8 << 20})
+	store, err := objects.Open(t.Context(), objects.Options{Host: h, Drives: drives, AutoFormat: true, ExtentBytes: 8 << 20, DriveTimeout: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,11 +68,12 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = engine.Close() })
-	keys, err := access.Open(t.Context(), h, store.Index(), make([]byte, access.MasterKeyBytes))
+	still := hosttest.New(2)
+	keys, err := access.Open(t.Context(), still, store.Index(), make([]byte, access.MasterKeyBytes))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{host: h, store: store, keys: keys, root: keys.NewRoot()}
+	w := &world{keysHost: still, store: store, keys: keys, root: keys.NewRoot()}
 	if err := keys.EnsureRoot(t.Context(), w.root); err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +305,7 @@ func TestNobodyComesInUnproven(t *testing.T) {
 		t.Fatal(err)
 	}
 	short, _, _ := w.keys.Token(plain.AccessKey, time.Second)
-	hosttest.ClockOf(w.host).Advance(2 * time.Second)
+	hosttest.ClockOf(w.keysHost).Advance(2 * time.Second)
 	token, _, _ := w.keys.Token(plain.AccessKey, time.Hour)
 	list := func(pairs ...string) error {
 		_, err := tarnv1connect.NewObjectServiceClient(w.client(pairs...)).ListBuckets(ctx, &tarnv1.ListBucketsRequest{})
