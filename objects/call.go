@@ -24,13 +24,11 @@ const (
 )
 
 func (s *Store) begin(m *member) *call {
-	s.tasks.add()
 	return &call{s: s, m: m}
 }
 
 // ended is called where the operation ran. It returns false when that was too late.
 func (c *call) ended() bool {
-	defer c.s.tasks.done()
 	if c.state.CompareAndSwap(callWaited, callEnded) {
 		return true
 	}

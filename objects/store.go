@@ -2,7 +2,6 @@ package objects
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -109,10 +108,8 @@ type Store struct {
 	adopting  sync.Mutex       // guards strays; held while a drive is taken in
 	strays    []DriveStatus    // folders given that are no drives of the store
 
-	life  context.Context // of background work; ends with Close
-	end   context.CancelFunc
-	tasks tasks // calls to drives, which may hang
-
+	life       context.Context // of background work; ends with Close
+	end        context.CancelFunc
 	background sync.WaitGroup // Close waits
 	closing    sync.Once
 }
@@ -143,46 +140,3 @@ func (s *Store) Index() index.Index { return s.idx }
 
 // Host is the outside world that the store was opened with.
 func (s *Store) Host() *host.Host { return s.host }
-
-// tasks counts goroutines. Unlike a sync.WaitGroup it can be waited for with a bound.
-type tasks struct {
-	mu   sync.Mutex
-	n    int
-	idle chan struct{} // closed when n reaches 0; nil while nobody waits
-}
-
-func (t *tasks) add() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.n++
-}
-
-func (t *tasks) done() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.n--
-	if t.n == 0 && t.idle != nil {
-		close(t.idle)
-		t.idle = nil
-	}
-}
-
-// wait ends when no task is left, or with ctx.
-func (t *tasks) wait(ctx context.Context) error {
-	t.mu.Lock()
-	if t.n == 0 {
-		t.mu.Unlock()
-		return nil
-	}
-	if t.idle == nil {
-		t.idle = make(chan struct{})
-	}
-	idle := t.idle
-	t.mu.Unlock()
-	select {
-	case <-idle:
-		return nil
-	case <-ctx.Done():
-		return errors.New("objects: a drive hangs")
-	}
-}
