@@ -8,6 +8,7 @@ import (
 
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/objects/index"
+	"github.com/tarnlake/tarn/tables"
 )
 
 // Options of an engine. All but Store may be left zero.
@@ -65,7 +66,7 @@ func (o *Options) fill() {
 		o.Idle = 10 * time.Minute
 	}
 	if o.Rows == nil {
-		o.Rows = ParquetRowFiles(o.Store)
+		o.Rows = ParquetRows(tables.NewRowFiles(o.Store))
 	}
 	if o.Events.Upkeep == nil {
 		o.Events.Upkeep = func(string, string, string, int, error) {}
