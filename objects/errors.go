@@ -7,6 +7,7 @@ import (
 
 // Errors on which callers branch. The doors translate them, each in one table.
 var (
+	ErrNoStore          = errors.New("objects: there is no store in these folders, and none is made of them")
 	ErrNoBucket         = errors.New("objects: no such bucket")
 	ErrBucketExists     = errors.New("objects: bucket exists")
 	ErrBucketNotEmpty   = errors.New("objects: bucket is not empty")

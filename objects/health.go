@@ -35,12 +35,14 @@ func (s *Store) Health() Health {
 	if report.Domains[placement.Device].Tolerated == 0 && report.Well >= s.o.DataShards && s.o.ParityShards > 0 {
 		h.Warnings = append(h.Warnings, oneDomain(report))
 	}
+	lost := map[string]bool{} // paths of drives that are already spoken of
 	for _, d := range s.Drives() {
 		switch {
-		case d.State == DriveWell:
+		case d.State == DriveWell, d.Number == 0 && lost[d.Path]:
 		case d.Number == 0:
 			h.Warnings = append(h.Warnings, fmt.Sprintf("folder %s is no drive of the store: %s", d.Path, d.Reason))
 		default:
+			lost[d.Path] = true
 			h.Warnings = append(h.Warnings, fmt.Sprintf("drive %d at %s is %s: %s", d.Number, d.Path, d.State, d.Reason))
 		}
 	}

@@ -230,7 +230,7 @@ func (f *folders) mayFormat() error {
 	if len(problems) == 0 {
 		return nil
 	}
-	return fmt.Errorf("objects: there is no store, and none is made: %w", errors.Join(problems...))
+	return fmt.Errorf("%w: %w", ErrNoStore, errors.Join(problems...))
 }
 
 func (f *folders) format(at *folder, store [16]byte, number uint16) error {

@@ -67,8 +67,9 @@ func driveTable(s *tarnv1.StatusResponse) *table {
 }
 
 func driveCommand(c *client) *cobra.Command {
-	cmd := &cobra.Command{Use: "drive", Short: "Show and adopt drives"}
+	cmd := &cobra.Command{Use: "drive", Short: "Show, adopt and format drives"}
 	cmd.AddCommand(
+		driveFormatCommand(),
 		&cobra.Command{
 			Use: "ls", Short: "List the drives", Args: cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {

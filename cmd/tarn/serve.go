@@ -83,6 +83,9 @@ func openLake(ctx context.Context, h *host.Host, s settings, master masterKey) (
 		ExtentBytes: int64(s.ExtentMiB) << 20, DriveTimeout: s.DriveTimeout, Events: l.storeEvents(),
 	})
 	if err != nil {
+		if !own && errors.Is(err, objects.ErrNoStore) {
+			return nil, fmt.Errorf("open the store: %w (a new one is made by `tarn drive format PATH…`; if there should be one, are the disks mounted?)", err)
+		}
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
 	if err := l.openUpper(ctx, master); err != nil {

@@ -40,8 +40,8 @@ func serveFlags(f *pflag.FlagSet) {
 	f.String("listen", "127.0.0.1:9000", "address of the one port")
 	f.String("data", "./tarn-data", "folder of the drives and credentials, when --drives is not given")
 	f.StringSlice("drives", nil, "folders of real drives, separated by commas")
-	f.Int("data-shards", 4, "k: shards of a stripe that hold data")
-	f.Int("parity-shards", 2, "m: shards of a stripe that may be lost")
+	f.Int("data-shards", 0, "k: shards of a stripe that hold data (default 4, or what the store has)")
+	f.Int("parity-shards", 0, "m: shards of a stripe that may be lost (default 2, or what the store has)")
 	f.String("domain", "localhost", "domain under which bucket names are hosts: BUCKET.DOMAIN")
 	f.String("region", "us-east-1", "region that the AWS doors name")
 	f.String("tls-cert", "", "PEM file with the certificate chain")
@@ -134,13 +134,13 @@ func (s *settings) check() error {
 	if err != nil {
 		return &settingError{"listen", fmt.Sprintf("%q is not HOST:PORT", s.Listen)}
 	}
-	n := s.DataShards + s.ParityShards
+	n := s.DataShards + s.ParityShards // with named drives the store knows better, unless both are given
 	switch {
-	case s.DataShards < 1 || s.DataShards > 32:
+	case s.DataShards < 0 || s.DataShards > 32:
 		return &settingError{"data-shards", fmt.Sprintf("%d is not in 1 to 32", s.DataShards)}
-	case s.ParityShards < 1 || s.ParityShards > 16:
+	case s.ParityShards < 0 || s.ParityShards > 16:
 		return &settingError{"parity-shards", fmt.Sprintf("%d is not in 1 to 16", s.ParityShards)}
-	case len(s.Drives) > 0 && len(s.Drives) < n:
+	case len(s.Drives) > 0 && s.DataShards > 0 && s.ParityShards > 0 && len(s.Drives) < n:
 		return &settingError{"drives", fmt.Sprintf("%d given, but %d+%d needs at least %d", len(s.Drives), s.DataShards, s.ParityShards, n)}
 	case s.ExtentMiB < 8 || s.ExtentMiB > 1024:
 		return &settingError{"extent-mib", fmt.Sprintf("%d is not in 8 to 1024", s.ExtentMiB)}
@@ -172,13 +172,28 @@ func loopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-// folders are the drives' folders, and whether Tarn makes them itself.
+// shardsDefault is the erasure code of a new store.
+var shardsDefault = struct{ data, parity int }{4, 2}
+
+func orElse(n, otherwise int) int {
+	if n == 0 {
+		return otherwise
+	}
+	return n
+}
+
+// folders are the drives' folders, and whether Tarn makes them itself: then as many as a
+// stripe has shards, or as many as are there already.
 func (s *settings) folders() (paths []string, own bool) {
 	if len(s.Drives) > 0 {
 		return s.Drives, false
 	}
-	for i := 1; i <= s.DataShards+s.ParityShards; i++ {
-		paths = append(paths, filepath.Join(s.Data, fmt.Sprintf("drive-%d", i)))
+	n := orElse(s.DataShards, shardsDefault.data) + orElse(s.ParityShards, shardsDefault.parity)
+	for i := 1; ; i++ {
+		path := filepath.Join(s.Data, fmt.Sprintf("drive-%d", i))
+		if _, err := os.Stat(path); i > n && err != nil {
+			return paths, true
+		}
+		paths = append(paths, path)
 	}
-	return paths, true
 }

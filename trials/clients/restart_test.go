@@ -156,8 +156,8 @@ func TestBadSettingsAreOneLineAndStatusTwo(t *testing.T) {
 	}{
 		{[]string{"--listen", "nonsense"}, "", "setting listen"},
 		{[]string{"--listen", "0.0.0.0:0"}, "", "--insecure"},
-		{[]string{"--data-shards", "0"}, "", "setting data-shards"},
-		{[]string{"--drives", "a,b"}, "", "setting drives"},
+		{[]string{"--data-shards", "-1"}, "", "setting data-shards"},
+		{[]string{"--drives", "a,b", "--data-shards", "4", "--parity-shards", "2"}, "", "setting drives"},
 		{[]string{"--drive-timeout", "1ns"}, "", "setting drive-timeout"},
 		{[]string{"--tls-cert", "none.pem"}, "", "setting tls-cert"},
 		{[]string{"--config", config}, "", "no-such-setting"},
@@ -220,4 +220,48 @@ func TestHealthAndMetrics(t *testing.T) {
 	if code, body := get("/_/console/", ""); code != 200 || !strings.Contains(body, "<html") {
 		t.Errorf("the console: %d %.200s", code, body)
 	}
+}
+
+func TestNamedDrivesAreFormattedOnlyByCommand(t *testing.T) {
+	dir := t.TempDir()
+	var drives []string
+	for i := range 3 {
+		drives = append(drives, filepath.Join(dir, fmt.Sprintf("disk%d", i)))
+		if err := os.Mkdir(drives[i], 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := &server{binary: binary(t), data: filepath.Join(dir, "data")}
+	list := strings.Join(drives, ",")
+	out, err := exec.CommandContext(t.Context(), s.binary, "serve", "--data", s.data, "--drives", list, "--data-shards", "2", "--parity-shards", "1", "--listen", "127.0.0.1:0").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "tarn drive format") {
+		t.Fatalf("serve over empty named folders: %v\n%s", err, out)
+	}
+	if out, errs, status := s.tarn(t, "", append([]string{"drive", "format", "--data-shards", "2", "--parity-shards", "1"}, drives...)...); status != 0 {
+		t.Fatalf("format: status %d, %s%s", status, out, errs)
+	}
+	if _, errs, status := s.tarn(t, "", append([]string{"drive", "format", "--data-shards", "2", "--parity-shards", "1"}, drives...)...); status == 0 || !strings.Contains(errs, "not empty") {
+		t.Errorf("format once more: status %d, %s", status, errs)
+	}
+	s.serve(t, "--drives", list)
+	s.must(t, "mb", "docs")
+	s.must(t, "cp", s.binary, "tarn://docs/some-bytes")
+	if st := s.status(t); st.ParityShards != 1 || len(st.Drives) != 3 {
+		t.Errorf("status says %+v", st)
+	}
+	s.stop(t)
+	if err := os.RemoveAll(drives[0]); err != nil { // an unmounted disk
+		t.Fatal(err)
+	}
+	s.serve(t, "--drives", list)
+	defer s.stop(t)
+	if _, err := os.Stat(filepath.Join(drives[0], "header")); err == nil {
+		t.Error("a missing drive was formatted silently")
+	}
+	if got := s.must(t, "ls"); !strings.Contains(got, "docs") {
+		t.Errorf("with two of three drives: %s", got)
+	}
+	s.must(t, "drive", "adopt", drives[0])
+	s.must(t, "repair")
+	s.whole(t)
 }
