@@ -5,16 +5,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
-import { startServer } from "./server.mjs";
+import { startEmbedder, startServer } from "./server.mjs";
 
 const executablePath = process.env.TARN_CHROMIUM ?? "/usr/bin/chromium";
 const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const hostile = "<html><body><h1 id=h>hello</h1><script>document.cookie='stolen=1';document.getElementById('h').textContent='ran'</script></body></html>";
 
-let server, browser, work;
+let server, embedder, browser, work;
 
 before(async () => {
   server = await startServer();
+  embedder = await startEmbedder();
   work = mkdtempSync(join(tmpdir(), "tarn-web-files-"));
   const colours = [
     { key: "red", vector: [1, 0, 0], metadata: { warm: true, text: "the colour of fire" } },
@@ -29,12 +30,15 @@ before(async () => {
   server.tarn(["cp", join(work, "evil.html"), "tarn://docs/evil.html"]);
   server.tarn(["index", "create", "docs/colours", "--dimension", "3"]);
   server.tarn(["put-vectors", join(work, "colours.jsonl"), "docs/colours"]);
+  server.tarn(["index", "create", "docs/words", "--dimension", "3", "--embedder", embedder.url, "--model", "colours"]);
+  server.tarn(["put-vectors", join(work, "colours.jsonl"), "docs/words"]);
   browser = await chromium.launch({ executablePath, headless: true, args });
 });
 
 after(async () => {
   await browser?.close();
   await server?.stop();
+  await embedder?.stop();
   rmSync(work, { recursive: true, force: true });
 });
 
@@ -106,6 +110,21 @@ test("an index is searched by key, with a filter, and hits are shown", async () 
   await page.getByRole("button", { name: "Search" }).click();
   assert.match(await page.getByRole("alert").textContent(), /\$near/);
   assert.deepEqual(complaints.filter((c) => !c.includes("400")), []);
+  await context.close();
+});
+
+test("an index with an embedder is searched by text, and a hit leads to what is similar", async () => {
+  const { context, page, complaints } = await visit();
+  await login(page);
+  await page.goto(server.url + "/_/console/#/search/docs/words");
+  await page.getByLabel("Text").fill("the wide sea");
+  await page.getByRole("button", { name: "Search" }).click();
+  await page.locator(".hits li").nth(2).waitFor();
+  assert.equal(await page.locator(".hits li strong").first().textContent(), "blue");
+  await page.locator(".hits li", { hasText: "orange" }).getByRole("link", { name: "similar to this" }).click();
+  await page.waitForFunction(() => document.querySelectorAll(".hits li").length === 2);
+  assert.equal(await page.locator(".hits li strong").first().textContent(), "red");
+  assert.deepEqual(complaints, []);
   await context.close();
 });
 

@@ -1,5 +1,6 @@
-// Starts the built binary on a free port over fresh drives, and stops it.
+// Starts the built binary, and a small embeddings server, on free ports over fresh drives, and stops them.
 import { spawn, execFileSync } from "node:child_process";
+import { createServer } from "node:http";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -37,4 +38,21 @@ export async function startServer() {
     rmSync(data, { recursive: true, force: true });
   };
   return { url, credentials, tarn, stop, data };
+}
+
+/** An OpenAI-compatible embedder that knows three colours by their words. */
+export async function startEmbedder() {
+  const words = { fire: [1, 0, 0], fruit: [1, 0.6, 0], sea: [0, 0, 1] };
+  const embed = (text) => Object.entries(words).find(([word]) => text.includes(word))?.[1] ?? [0.1, 0.1, 0.1];
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (chunk) => (body += chunk));
+    request.on("end", () => {
+      const { input } = JSON.parse(body);
+      response.setHeader("Content-Type", "application/json");
+      response.end(JSON.stringify({ data: input.map((text, index) => ({ index, embedding: embed(text) })) }));
+    });
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return { url: `http://127.0.0.1:${server.address().port}/v1`, stop: () => new Promise((resolve) => server.close(resolve)) };
 }
