@@ -16,9 +16,9 @@ type certificate struct {
 
 	mu struct {
 		sync.Mutex
-		pair    *tls.Certificate
-		changed time.Time // the newer of the files' times
-		looked  time.Time
+		pair   *tls.Certificate
+		seen   [2]stamp // of the files that pair came from
+		looked time.Time
 	}
 }
 
@@ -42,33 +42,30 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.mu.pair, nil
 }
 
-// reload keeps the present pair when the new one is not whole yet.
+// stamp tells one writing of a file from another.
+type stamp struct {
+	changed time.Time
+	bytes   int64
+}
+
+// reload keeps the present pair when the new one is not whole yet. The stamps are taken
+// before the files are read: a write in between is seen at the next look.
 func (c *certificate) reload() error {
-	changed, err := newest(c.certFile, c.keyFile)
-	if err != nil {
-		return err
+	var seen [2]stamp
+	for i, name := range []string{c.certFile, c.keyFile} {
+		info, err := os.Stat(name)
+		if err != nil {
+			return fmt.Errorf("look at %s: %w", name, err)
+		}
+		seen[i] = stamp{info.ModTime(), info.Size()}
 	}
-	if c.mu.pair != nil && changed.Equal(c.mu.changed) {
+	if c.mu.pair != nil && seen == c.mu.seen {
 		return nil
 	}
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
 		return fmt.Errorf("load %s and %s: %w", c.certFile, c.keyFile, err)
 	}
-	c.mu.pair, c.mu.changed = &pair, changed
+	c.mu.pair, c.mu.seen = &pair, seen
 	return nil
-}
-
-func newest(names ...string) (time.Time, error) {
-	var out time.Time
-	for _, name := range names {
-		info, err := os.Stat(name)
-		if err != nil {
-			return out, fmt.Errorf("look at %s: %w", name, err)
-		}
-		if info.ModTime().After(out) {
-			out = info.ModTime()
-		}
-	}
-	return out, nil
 }

@@ -19,8 +19,12 @@ import (
 type masterKey struct {
 	key   []byte
 	place string // its file, or the environment variable's name
-	made  bool   // just now, and not yet in its file
+	made  bool   // and not yet in its file, but in the draft
 }
+
+// draft is where a made key waits until the store has taken it: whoever is stopped in
+// between finds it again, and a store that has another key leaves no wrong file behind.
+func (m masterKey) draft() string { return m.place + ".new" }
 
 const masterKeyVariable = "TARN_MASTER_KEY"
 
@@ -38,20 +42,49 @@ func readMasterKey(s settings) (masterKey, error) {
 	if m.place == "" {
 		m.place = filepath.Join(s.Data, "master.key")
 	}
-	text, err := os.ReadFile(m.place)
+	err := m.read(m.place)
 	if errors.Is(err, fs.ErrNotExist) {
-		m.key, m.made = make([]byte, access.MasterKeyBytes), true
+		m.made = true
+		err = m.read(m.draft())
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		m.key = make([]byte, access.MasterKeyBytes)
 		_, _ = rand.Read(m.key) // never fails: crypto/rand aborts the program instead
-		return m, nil
+		return m, writeSecret(m.draft(), hex.EncodeToString(m.key)+"\n")
 	}
 	if err != nil {
 		return m, &settingError{"master-key-file", err.Error()}
 	}
+	return m, nil
+}
+
+func (m *masterKey) read(name string) error {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
 	m.key, err = hex.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil || len(m.key) != access.MasterKeyBytes {
-		return m, &settingError{"master-key-file", fmt.Sprintf("%s does not hold %d hex digits", m.place, 2*access.MasterKeyBytes)}
+		return fmt.Errorf("%s does not hold %d hex digits", name, 2*access.MasterKeyBytes)
 	}
-	return m, nil
+	return nil
+}
+
+// keep gives a made key its place once the store has taken it.
+func (m masterKey) keep() error {
+	if err := os.Rename(m.draft(), m.place); err != nil {
+		return fmt.Errorf("keep the master key: %w", err)
+	}
+	return syncFolder(m.place)
+}
+
+// refused names what is wrong when the store did not open with the key.
+func (m masterKey) refused(err error) error {
+	if m.made && errors.Is(err, access.ErrMasterKey) {
+		_ = os.Remove(m.draft())
+		return fmt.Errorf("%s is not there, and this store has a master key already: put the file back, or name it with --master-key-file: %w", m.place, err)
+	}
+	return fmt.Errorf("open the keyring with the master key of %s: %w", m.place, err)
 }
 
 // writeSecret makes a file that only its owner reads, whole or not at all.
@@ -73,8 +106,24 @@ func writeSecret(name, text string) error {
 	if err == nil {
 		err = os.Rename(f.Name(), name)
 	}
+	if err == nil {
+		err = syncFolder(name)
+	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}
+
+// syncFolder makes a new name in a file's folder durable.
+func syncFolder(name string) error {
+	d, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return fmt.Errorf("sync the folder of %s: %w", name, err)
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("sync the folder of %s: %w", name, err)
 	}
 	return nil
 }

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -29,7 +29,7 @@ func serveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return serve(cmd.Context(), s)
+			return serve(cmd.Context(), cmd.OutOrStdout(), s)
 		},
 	}
 	serveFlags(cmd.Flags())
@@ -43,16 +43,17 @@ type lake struct {
 	vectors *vectors.Engine
 	keys    *access.Keyring
 	metrics *meters
+	out     io.Writer // where the operator reads
 }
 
 // serve runs until ctx ends or the listener fails.
-func serve(ctx context.Context, s settings) error {
+func serve(ctx context.Context, out io.Writer, s settings) error {
 	master, err := readMasterKey(s)
 	if err != nil {
 		return err
 	}
 	h := host.Real(newLog(os.Stderr, s.LogLevel))
-	l, err := openLake(ctx, h, s, master)
+	l, err := openLake(ctx, h, out, s, master)
 	if err != nil {
 		return err
 	}
@@ -67,8 +68,8 @@ func serve(ctx context.Context, s settings) error {
 	return l.answer(ctx, s, listener)
 }
 
-func openLake(ctx context.Context, h *host.Host, s settings, master masterKey) (*lake, error) {
-	l := &lake{host: h, metrics: newMeters()}
+func openLake(ctx context.Context, h *host.Host, out io.Writer, s settings, master masterKey) (*lake, error) {
+	l := &lake{host: h, metrics: newMeters(), out: out}
 	folders, own := s.folders()
 	for i, f := range folders {
 		full, err := filepath.Abs(f)
@@ -99,13 +100,13 @@ func openLake(ctx context.Context, h *host.Host, s settings, master masterKey) (
 func (l *lake) openUpper(ctx context.Context, master masterKey) error {
 	var err error
 	if l.keys, err = access.Open(ctx, l.host, l.store.Index(), master.key); err != nil {
-		return fmt.Errorf("open the keyring with the master key of %s: %w", master.place, err)
+		return master.refused(err)
 	}
 	if master.made {
-		if err := writeSecret(master.place, hex.EncodeToString(master.key)+"\n"); err != nil {
+		if err := master.keep(); err != nil {
 			return err
 		}
-		fmt.Printf("master key   made in %s: back it up, away from the drives; without it no secret can be read\n", master.place)
+		fmt.Fprintf(l.out, "master key   made in %s: back it up, away from the drives; without it no secret can be read\n", master.place)
 	}
 	l.vectors, err = vectors.Open(ctx, vectors.Options{Store: vectors.Over(l.store), Rows: rowFiles(l.store)})
 	if err != nil {
@@ -180,14 +181,14 @@ func (l *lake) introduce(ctx context.Context, s settings) error {
 	if err != nil {
 		return fmt.Errorf("keep the root key: %w", err)
 	}
-	fmt.Printf("tarn %s\n", version)
+	fmt.Fprintf(l.out, "tarn %s\n", version)
 	if made {
-		fmt.Printf("access key   %s\nsecret key   %s\n             kept in %s\n", root.AccessKey, root.Secret, credentialsFile(s.Data))
+		fmt.Fprintf(l.out, "access key   %s\nsecret key   %s\n             kept in %s\n", root.AccessKey, root.Secret, credentialsFile(s.Data))
 	} else {
-		fmt.Printf("access key   %s\n", root.AccessKey)
+		fmt.Fprintf(l.out, "access key   %s\n", root.AccessKey)
 	}
 	for _, warning := range l.store.Health().Warnings {
-		fmt.Println("warning      " + warning)
+		fmt.Fprintln(l.out, "warning      "+warning)
 	}
 	return nil
 }
@@ -206,13 +207,13 @@ func (l *lake) answer(ctx context.Context, s settings, listener net.Listener) er
 	server := newServer(handler)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
-	fmt.Printf("ready        %s (S3, S3 Vectors, Connect, gRPC), console %s/_/console/\n", at, at)
+	fmt.Fprintf(l.out, "ready        %s (S3, S3 Vectors, Connect, gRPC), console %s/_/console/\n", at, at)
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve %s: %w", at, err)
 	case <-ctx.Done():
 	}
-	fmt.Println("stopping")
+	fmt.Fprintln(l.out, "stopping")
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.ShutdownGrace)
 	defer cancel()
 	if err := server.Shutdown(grace); err != nil && !errors.Is(err, context.DeadlineExceeded) {

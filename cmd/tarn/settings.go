@@ -2,9 +2,11 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,52 +65,26 @@ func loadSettings(f *pflag.FlagSet) (settings, error) {
 	if err := v.BindPFlags(f); err != nil {
 		return settings{}, fmt.Errorf("bind flags: %w", err)
 	}
-	if err := readConfigFile(v, f); err != nil {
+	if err := readConfigFile(v); err != nil {
 		return settings{}, err
 	}
+	r := reading{v: v}
 	s := settings{
-		Listen: v.GetString("listen"), Data: v.GetString("data"), Drives: list(v, "drives"),
-		Domain: v.GetString("domain"), Region: v.GetString("region"),
-		TLSCert: v.GetString("tls-cert"), TLSKey: v.GetString("tls-key"), Insecure: v.GetBool("insecure"),
-		LogLevel: v.GetString("log-level"), MasterKeyFile: v.GetString("master-key-file"),
+		Listen: r.text("listen"), Data: r.text("data"), Drives: r.list("drives"),
+		DataShards: r.number("data-shards"), ParityShards: r.number("parity-shards"),
+		Domain: r.text("domain"), Region: r.text("region"),
+		TLSCert: r.text("tls-cert"), TLSKey: r.text("tls-key"), Insecure: r.truth("insecure"),
+		LogLevel: r.text("log-level"), DriveTimeout: r.duration("drive-timeout"),
+		MasterKeyFile: r.text("master-key-file"), ExtentMiB: r.number("extent-mib"),
+		ShutdownGrace: r.duration("shutdown-grace"),
 	}
-	var err error
-	number := func(name string) int {
-		var n int
-		if _, e := fmt.Sscanf(v.GetString(name), "%d", &n); e != nil && err == nil {
-			err = &settingError{name, fmt.Sprintf("%q is not a whole number", v.GetString(name))}
-		}
-		return n
-	}
-	duration := func(name string) time.Duration {
-		d, e := time.ParseDuration(v.GetString(name))
-		if e != nil && err == nil {
-			err = &settingError{name, fmt.Sprintf("%q is not a duration such as 2s", v.GetString(name))}
-		}
-		return d
-	}
-	s.DataShards, s.ParityShards, s.ExtentMiB = number("data-shards"), number("parity-shards"), number("extent-mib")
-	s.DriveTimeout, s.ShutdownGrace = duration("drive-timeout"), duration("shutdown-grace")
-	if err != nil {
-		return s, err
+	if r.err != nil {
+		return s, r.err
 	}
 	return s, s.check()
 }
 
-// list reads a setting that may be a YAML list or text separated by commas.
-func list(v *viper.Viper, name string) []string {
-	var out []string
-	for _, item := range v.GetStringSlice(name) {
-		for _, part := range strings.Split(item, ",") {
-			if part = strings.TrimSpace(part); part != "" {
-				out = append(out, part)
-			}
-		}
-	}
-	return out
-}
-
-func readConfigFile(v *viper.Viper, f *pflag.FlagSet) error {
+func readConfigFile(v *viper.Viper) error {
 	name := v.GetString("config")
 	if name == "" {
 		name = "tarn.yaml"
@@ -121,8 +97,13 @@ func readConfigFile(v *viper.Viper, f *pflag.FlagSet) error {
 	if err := v.ReadInConfig(); err != nil {
 		return &settingError{"config", fmt.Sprintf("%s: %v", name, err)}
 	}
-	for key := range v.AllSettings() {
-		if f.Lookup(key) == nil {
+	own := pflag.NewFlagSet("serve", pflag.ContinueOnError) // without the flags of every command
+	serveFlags(own)
+	for _, key := range slices.Sorted(maps.Keys(v.AllSettings())) {
+		if key == "config" && v.InConfig(key) {
+			return &settingError{key, "cannot stand in the file that it names (" + name + ")"}
+		}
+		if own.Lookup(key) == nil && v.InConfig(key) {
 			return &settingError{key, "is not known (in " + name + "); `tarn serve --help` lists all"}
 		}
 	}
@@ -146,6 +127,12 @@ func (s *settings) check() error {
 		return &settingError{"extent-mib", fmt.Sprintf("%d is not in 8 to 1024", s.ExtentMiB)}
 	case s.DriveTimeout < 10*time.Millisecond:
 		return &settingError{"drive-timeout", fmt.Sprintf("%s is below 10ms", s.DriveTimeout)}
+	case s.ShutdownGrace < 0:
+		return &settingError{"shutdown-grace", fmt.Sprintf("%s is negative", s.ShutdownGrace)}
+	case s.Data == "":
+		return &settingError{"data", "names no folder"}
+	case s.Region == "":
+		return &settingError{"region", "is empty"}
 	case (s.TLSCert == "") != (s.TLSKey == ""):
 		return &settingError{"tls-cert", "needs tls-key too, and the other way round"}
 	case s.TLSCert == "" && !s.Insecure && !loopback(host):
