@@ -2,6 +2,7 @@ package embed
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
@@ -21,6 +22,8 @@ const (
 	TextsMax       = 2048
 	TextBytesMax   = 1 << 20
 	answerBytesMax = 256 << 20
+	numberBytesMax = 64 // of one number as text, with the white space around it
+	reasonBytesMax = 500
 )
 
 // ErrEmbedder: the embedder's server did not give usable vectors. Retrying may help.
@@ -46,9 +49,6 @@ type openaiAnswer struct {
 		Index     int             `json:"index"`
 		Embedding json.RawMessage `json:"embedding"`
 	} `json:"data"`
-	Error *struct {
-		Message string `json:"message"`
-	} `json:"error"`
 }
 
 // Embed returns one vector of spec.Dimension for each text, in order.
@@ -68,17 +68,26 @@ func (c *Client) Embed(ctx context.Context, spec vectors.EmbedderSpec, texts []s
 	if err != nil {
 		return nil, fmt.Errorf("encode the texts: %w", err)
 	}
-	answer, err := c.post(ctx, strings.TrimRight(spec.URL, "/")+"/embeddings", body)
+	bytesMax := min(answerBytesMax, 1<<20+len(texts)*spec.Dimension*numberBytesMax)
+	raw, err := c.post(ctx, strings.TrimRight(spec.URL, "/")+"/embeddings", body, bytesMax)
 	if err != nil {
 		return nil, err
+	}
+	var answer openaiAnswer
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		return nil, fmt.Errorf("%w: decode the answer: %v", ErrEmbedder, err)
+	}
+	if why := reason(raw); len(answer.Data) == 0 && why != "" {
+		return nil, fmt.Errorf("%w: it answered: %s", ErrEmbedder, why)
 	}
 	return answer.vectors(len(texts), spec.Dimension)
 }
 
-func (c *Client) post(ctx context.Context, url string, body []byte) (*openaiAnswer, error) {
+// post returns the body of an answer with status 200.
+func (c *Client) post(ctx context.Context, url string, body []byte, bytesMax int) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrEmbedder, err)
+		return nil, fmt.Errorf("%w: %w", ErrEmbedder, err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	if c.key != "" {
@@ -86,29 +95,45 @@ func (c *Client) post(ctx context.Context, url string, body []byte) (*openaiAnsw
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrEmbedder, err)
+		return nil, fmt.Errorf("%w: %w", ErrEmbedder, err)
 	}
 	defer res.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(res.Body, answerBytesMax+1))
-	if err != nil {
-		return nil, fmt.Errorf("%w: read the answer: %v", ErrEmbedder, err)
-	}
-	if len(raw) > answerBytesMax {
-		return nil, fmt.Errorf("%w: the answer passes %d bytes", ErrEmbedder, answerBytesMax)
-	}
-	var answer openaiAnswer
-	err = json.Unmarshal(raw, &answer)
-	if res.StatusCode != http.StatusOK {
-		why := http.StatusText(res.StatusCode)
-		if err == nil && answer.Error != nil {
-			why = answer.Error.Message
+	raw, err := io.ReadAll(io.LimitReader(res.Body, int64(bytesMax)+1))
+	at := req.URL.Redacted()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: read the answer of %s: %w", ErrEmbedder, at, err)
+	case res.StatusCode != http.StatusOK:
+		why := reason(raw)
+		if why == "" {
+			why = http.StatusText(res.StatusCode)
 		}
-		return nil, fmt.Errorf("%w: %s answered %d: %s", ErrEmbedder, url, res.StatusCode, why)
+		return nil, fmt.Errorf("%w: %s answered %d: %s", ErrEmbedder, at, res.StatusCode, why)
+	case len(raw) > bytesMax:
+		return nil, fmt.Errorf("%w: the answer of %s passes %d bytes", ErrEmbedder, at, bytesMax)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%w: decode the answer: %v", ErrEmbedder, err)
+	return raw, nil
+}
+
+// reason is what a server says went wrong: OpenAI's {"error":{"message":…}}, or the
+// {"error":…}, {"message":…} or {"detail":…} of others.
+func reason(raw []byte) string {
+	var said struct {
+		Error   json.RawMessage `json:"error"`
+		Message string          `json:"message"`
+		Detail  string          `json:"detail"`
 	}
-	return &answer, nil
+	_ = json.Unmarshal(raw, &said) // what could be read counts
+	var nested struct {
+		Message string `json:"message"`
+	}
+	var flat string
+	_, _ = json.Unmarshal(said.Error, &nested), json.Unmarshal(said.Error, &flat)
+	why := strings.ToValidUTF8(cmp.Or(nested.Message, flat, said.Message, said.Detail), "?")
+	if len(why) > reasonBytesMax {
+		why = strings.ToValidUTF8(why[:reasonBytesMax], "") + "…"
+	}
+	return why
 }
 
 func (a *openaiAnswer) vectors(n, dimension int) ([][]float32, error) {
@@ -149,6 +174,8 @@ func decodeEmbedding(raw json.RawMessage) ([]float32, error) {
 		for i := range v {
 			v[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
 		}
+	} else if bytes.Contains(raw, []byte("null")) { // which encoding/json takes for zero
+		return nil, fmt.Errorf("%w: a vector is or holds null", ErrEmbedder)
 	} else if err := json.Unmarshal(raw, &v); err != nil {
 		return nil, fmt.Errorf("%w: decode a vector: %v", ErrEmbedder, err)
 	}
