@@ -31,7 +31,10 @@ const messageBytesMax = 256 << 20
 
 // keys finds the key pair: flags, then the environment, then the credentials file.
 func (c *client) keys() (accessKey, secret string, err error) {
-	if c.accessKey != "" || c.secretKey != "" {
+	if (c.accessKey == "") != (c.secretKey == "") {
+		return "", "", &usageError{"--access-key and --secret-key are given together or not at all"}
+	}
+	if c.accessKey != "" {
 		return c.accessKey, c.secretKey, nil
 	}
 	accessKey, secret = os.Getenv("TARN_ACCESS_KEY"), os.Getenv("TARN_SECRET_KEY")
