@@ -81,6 +81,38 @@ func (c *Centroids) Order(q *distance.Query) *Order {
 	return o
 }
 
+// First is the ids of the n nearest centroids to a query, nearest first.
+func (c *Centroids) First(q *distance.Query, n int) []uint32 {
+	return idsOf(c.first(q, n))
+}
+
+func (c *Centroids) first(q *distance.Query, n int) []ranked {
+	order := c.Order(q)
+	list := make([]ranked, max(0, min(n, c.Len())))
+	for i := range list {
+		list[i] = order.heap[0]
+		order.Next()
+	}
+	return list
+}
+
+func idsOf(list []ranked) []uint32 {
+	ids := make([]uint32, len(list))
+	for i, r := range list {
+		ids[i] = r.id
+	}
+	return ids
+}
+
+// score is that by which Order ranks the centroid in place i.
+func (c *Centroids) score(q *distance.Query, i int) float32 {
+	score := -distance.Dot(q.Vector(), c.row(i))
+	if c.metric != distance.DotProduct {
+		score += c.halves[i]
+	}
+	return score
+}
+
 type ranked struct {
 	score float32
 	id    uint32
@@ -88,6 +120,16 @@ type ranked struct {
 
 func (a ranked) before(b ranked) bool {
 	return a.score < b.score || a.score == b.score && a.id < b.id
+}
+
+func (a ranked) compare(b ranked) int {
+	switch {
+	case a.before(b):
+		return -1
+	case b.before(a):
+		return 1
+	}
+	return 0
 }
 
 // Order yields neighbourhoods from the nearest on. It sorts only as far as it is

@@ -10,8 +10,14 @@
 //	rows   ──Cluster──► centroids, as even in size as the data lets them be
 //
 // Both directions scan every centroid with the four-row kernel: exact, and fast
-// up to some 4,000 centroids. A tree above that belongs here, behind the same Order.
+// up to some 6,000 centroids. A tree above that belongs here, behind the same Order.
 //
-// Centroids are immutable and may be used by many goroutines at once. Nothing here is
+// A Navigator gives the n nearest centroids only. Choose returns the exact scan as
+// one, or a Graph over coder/hnsw where that is measured to find what the scan finds:
+//
+//	Centroids ──many?──► newGraph ──recall ≥ Floor?──► Graph, for that many centroids or fewer
+//	              no                     no            Centroids
+//
+// Centroids and Graphs are immutable and may be used by many goroutines at once. Nothing here is
 // durable; package vectors keeps centroids in the index.
 package navigate
