@@ -8,6 +8,8 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/apache/arrow-go/v18/arrow"
 	"github.com/apache/arrow-go/v18/arrow/array"
@@ -28,10 +30,12 @@ type columnFile struct {
 	close   func() error
 
 	current arrow.RecordBatch
-	row     int
+	row     int   // within current
+	before  int64 // rows of the batches before it
 }
 
-func openParquet(name string, columns vectorColumns) (vectorFile, error) {
+func openParquet(name string, columns vectorColumns) (out vectorFile, err error) {
+	defer hostile(&err)
 	in, err := file.OpenParquetFile(name, false)
 	if err != nil {
 		return nil, &usageError{fmt.Sprintf("%s: %v", name, err)}
@@ -57,7 +61,8 @@ func openParquet(name string, columns vectorColumns) (vectorFile, error) {
 	}}, nil
 }
 
-func openArrow(name string, columns vectorColumns) (vectorFile, error) {
+func openArrow(name string, columns vectorColumns) (out vectorFile, err error) {
+	defer hostile(&err)
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, &usageError{err.Error()}
@@ -101,15 +106,19 @@ func (c *columnFile) Close() error {
 	return c.close()
 }
 
-func (c *columnFile) next(n int) ([]*tarnv1.Vector, error) {
-	var out []*tarnv1.Vector
+func (c *columnFile) next(n int) (out []*tarnv1.Vector, err error) {
+	defer hostile(&err)
 	for len(out) < n {
 		if c.current == nil || c.row == int(c.current.NumRows()) {
 			if c.current != nil {
+				c.before += c.current.NumRows()
 				c.current.Release()
 				c.current = nil
 			}
 			b, err := c.batch()
+			if err == io.EOF && c.rows >= 0 && c.before != c.rows {
+				return out, &usageError{fmt.Sprintf("the file is damaged: names %d rows, holds %d", c.rows, c.before)}
+			}
 			if err != nil {
 				return out, err
 			}
@@ -118,12 +127,20 @@ func (c *columnFile) next(n int) ([]*tarnv1.Vector, error) {
 		}
 		v, err := c.vector(c.current, c.row)
 		if err != nil {
-			return out, err
+			return out, fmt.Errorf("row %d: %w", c.before+int64(c.row), err)
 		}
 		out = append(out, v)
 		c.row++
 	}
 	return out, nil
+}
+
+// hostile turns a panic of the decoders into an error: they trust what a file says of
+// itself more than a stranger's file deserves.
+func hostile(err *error) {
+	if p := recover(); p != nil {
+		*err = &usageError{fmt.Sprintf("the file is damaged: %v", p)}
+	}
 }
 
 func (c *columnFile) vector(b arrow.RecordBatch, row int) (*tarnv1.Vector, error) {
@@ -135,15 +152,40 @@ func (c *columnFile) vector(b arrow.RecordBatch, row int) (*tarnv1.Vector, error
 	if err != nil {
 		return nil, err
 	}
+	name, err := rowKey(key, row)
+	if err != nil {
+		return nil, fmt.Errorf("column %s: %w", c.columns.key, err)
+	}
 	numbers, err := rowValues(values, row)
 	if err != nil {
-		return nil, fmt.Errorf("column %s, row %d: %w", c.columns.values, row, err)
+		return nil, fmt.Errorf("column %s: %w", c.columns.values, err)
 	}
 	metadata, err := c.metadata(b, row)
 	if err != nil {
 		return nil, err
 	}
-	return &tarnv1.Vector{Key: key.ValueStr(row), Values: littleEndian(numbers), Metadata: metadata}, nil
+	return &tarnv1.Vector{Key: name, Values: littleEndian(numbers), Metadata: metadata}, nil
+}
+
+// rowKey is text as it stands, bytes that are text, or a whole number.
+func rowKey(a arrow.Array, row int) (string, error) {
+	if a.IsNull(row) {
+		return "", errors.New("is null")
+	}
+	key := ""
+	switch a := a.(type) {
+	case *array.Binary:
+		key = string(a.Value(row))
+	case *array.String, *array.LargeString, *array.StringView, *array.Dictionary,
+		*array.Int8, *array.Int16, *array.Int32, *array.Int64, *array.Uint8, *array.Uint16, *array.Uint32, *array.Uint64:
+		key = a.ValueStr(row)
+	default:
+		return "", fmt.Errorf("is %s; needs text or whole numbers", a.DataType())
+	}
+	if !utf8.ValidString(key) {
+		return "", fmt.Errorf("%.40q is not UTF-8", key)
+	}
+	return strings.Clone(key), nil
 }
 
 func column(b arrow.RecordBatch, name, flag string) (arrow.Array, error) {
@@ -178,13 +220,24 @@ func rowValues(a arrow.Array, row int) ([]float32, error) {
 }
 
 func floats(a arrow.Array, begin, end int) ([]float32, error) {
+	if begin < 0 || begin > end || end > a.Len() {
+		return nil, fmt.Errorf("is damaged: numbers %d to %d of %d", begin, end, a.Len())
+	}
+	for i := begin; a.NullN() > 0 && i < end; i++ {
+		if a.IsNull(i) {
+			return nil, errors.New("holds null")
+		}
+	}
 	switch a := a.(type) {
 	case *array.Float32:
 		return a.Float32Values()[begin:end], nil
 	case *array.Float64:
 		out := make([]float32, end-begin)
 		for i := range out {
-			out[i] = float32(a.Value(begin + i))
+			var err error
+			if out[i], err = narrowNumber(a.Value(begin + i)); err != nil {
+				return nil, err
+			}
 		}
 		return out, nil
 	case *array.Float16:
@@ -198,6 +251,11 @@ func floats(a arrow.Array, begin, end int) ([]float32, error) {
 }
 
 func (c *columnFile) metadata(b arrow.RecordBatch, row int) (*structpb.Struct, error) {
+	for _, name := range c.columns.metadata {
+		if _, err := column(b, name, "--metadata"); err != nil {
+			return nil, err
+		}
+	}
 	out := &structpb.Struct{Fields: map[string]*structpb.Value{}}
 	for i, f := range b.Schema().Fields() {
 		if f.Name == c.columns.key || f.Name == c.columns.values {
@@ -209,7 +267,7 @@ func (c *columnFile) metadata(b arrow.RecordBatch, row int) (*structpb.Struct, e
 		}
 		v, ok := scalar(b.Column(i), row)
 		if !ok && chosen {
-			return nil, &usageError{fmt.Sprintf("--metadata: column %s is %s; needs text, numbers or booleans", f.Name, f.Type)}
+			return nil, &usageError{fmt.Sprintf("--metadata: column %s is %s; row %d needs text, a finite number or a boolean", f.Name, f.Type, c.before+int64(row))}
 		}
 		if ok {
 			out.Fields[f.Name] = v
@@ -221,25 +279,45 @@ func (c *columnFile) metadata(b arrow.RecordBatch, row int) (*structpb.Struct, e
 func scalar(a arrow.Array, row int) (*structpb.Value, bool) {
 	switch a := a.(type) {
 	case *array.String:
-		return structpb.NewStringValue(a.Value(row)), true
+		return text(a.Value(row))
 	case *array.LargeString:
-		return structpb.NewStringValue(a.Value(row)), true
+		return text(a.Value(row))
+	case *array.StringView:
+		return text(a.Value(row))
 	case *array.Dictionary:
-		return structpb.NewStringValue(a.ValueStr(row)), true
+		return text(a.ValueStr(row))
 	case *array.Boolean:
 		return structpb.NewBoolValue(a.Value(row)), true
 	case *array.Float64:
-		return structpb.NewNumberValue(a.Value(row)), !math.IsNaN(a.Value(row))
+		return number(a.Value(row))
 	case *array.Float32:
-		return structpb.NewNumberValue(float64(a.Value(row))), true
+		return number(float64(a.Value(row)))
 	case *array.Int64:
-		return structpb.NewNumberValue(float64(a.Value(row))), true
+		return number(float64(a.Value(row)))
 	case *array.Int32:
-		return structpb.NewNumberValue(float64(a.Value(row))), true
+		return number(float64(a.Value(row)))
 	case *array.Int16:
-		return structpb.NewNumberValue(float64(a.Value(row))), true
+		return number(float64(a.Value(row)))
 	case *array.Int8:
-		return structpb.NewNumberValue(float64(a.Value(row))), true
+		return number(float64(a.Value(row)))
+	case *array.Uint64:
+		return number(float64(a.Value(row)))
+	case *array.Uint32:
+		return number(float64(a.Value(row)))
+	case *array.Uint16:
+		return number(float64(a.Value(row)))
+	case *array.Uint8:
+		return number(float64(a.Value(row)))
 	}
 	return nil, false
+}
+
+// text outlives the batch that it stood in.
+func text(v string) (*structpb.Value, bool) {
+	return structpb.NewStringValue(strings.Clone(v)), utf8.ValidString(v)
+}
+
+// number is metadata's one kind of number, which JSON must be able to write.
+func number(v float64) (*structpb.Value, bool) {
+	return structpb.NewNumberValue(v), !math.IsNaN(v) && !math.IsInf(v, 0)
 }

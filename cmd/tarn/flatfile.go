@@ -3,7 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/binary"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -12,71 +12,14 @@ import (
 	"strconv"
 	"strings"
 
-	"google.golang.org/protobuf/types/known/structpb"
-
 	tarnv1 "github.com/tarnlake/tarn/proto/tarn/v1"
 )
 
-// lineBytesMax bounds one line of JSON.
-const lineBytesMax = 16 << 20
-
-// jsonlFile reads {"key":…,"vector":[…],"metadata":{…}} a line.
-type jsonlFile struct {
-	file  *os.File
-	lines *bufio.Scanner
-	line  int
-}
-
-func openJSONL(name string) (vectorFile, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, &usageError{err.Error()}
-	}
-	lines := bufio.NewScanner(f)
-	lines.Buffer(make([]byte, 1<<20), lineBytesMax)
-	return &jsonlFile{file: f, lines: lines}, nil
-}
-
-func (j *jsonlFile) total() int64 { return -1 }
-func (j *jsonlFile) Close() error { return j.file.Close() }
-
-func (j *jsonlFile) next(n int) ([]*tarnv1.Vector, error) {
-	var out []*tarnv1.Vector
-	for len(out) < n {
-		if !j.lines.Scan() {
-			if err := j.lines.Err(); err != nil {
-				return out, fmt.Errorf("line %d: %w", j.line+1, err)
-			}
-			return out, io.EOF
-		}
-		j.line++
-		if strings.TrimSpace(j.lines.Text()) == "" {
-			continue
-		}
-		v, err := parseLine(j.lines.Bytes())
-		if err != nil {
-			return out, &usageError{fmt.Sprintf("line %d: %v", j.line, err)}
-		}
-		out = append(out, v)
-	}
-	return out, nil
-}
-
-func parseLine(line []byte) (*tarnv1.Vector, error) {
-	var row struct {
-		Key      string         `json:"key"`
-		Vector   []float32      `json:"vector"`
-		Metadata map[string]any `json:"metadata"`
-	}
-	if err := json.Unmarshal(line, &row); err != nil {
-		return nil, err
-	}
-	metadata, err := structpb.NewStruct(row.Metadata)
-	if err != nil {
-		return nil, fmt.Errorf("metadata: %w", err)
-	}
-	return &tarnv1.Vector{Key: row.Key, Values: littleEndian(row.Vector), Metadata: metadata}, nil
-}
+// What is believed of a file before its rows are read.
+const (
+	dimensionMax   = 4096
+	headerBytesMax = 1 << 16
+)
 
 // rowFile holds rows of float32 one after another; row numbers are the keys.
 type rowFile struct {
@@ -106,26 +49,39 @@ func (r *rowFile) next(n int) ([]*tarnv1.Vector, error) {
 	return out, nil
 }
 
-// openFvecs reads the TEXMEX form: each row is its dimension as int32, then float32.
-func openFvecs(name string) (vectorFile, error) {
+// openRows opens a file and lets its format's parser find the rows.
+func openRows(name string, parse func(in *bufio.Reader, size int64) (*rowFile, error)) (vectorFile, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, &usageError{err.Error()}
 	}
-	in := bufio.NewReaderSize(f, 1<<20)
+	info, err := f.Stat()
+	if err == nil {
+		var r *rowFile
+		if r, err = parse(bufio.NewReaderSize(f, 1<<20), info.Size()); err == nil {
+			r.file = f
+			return r, nil
+		}
+	}
+	_ = f.Close()
+	return nil, &usageError{name + ": " + err.Error()}
+}
+
+// openFvecs reads the TEXMEX form: each row is its dimension as int32, then float32.
+func openFvecs(name string) (vectorFile, error) {
+	return openRows(name, parseFvecs)
+}
+
+func parseFvecs(in *bufio.Reader, size int64) (*rowFile, error) {
 	head, err := in.Peek(4)
 	if err != nil {
-		return nil, &usageError{name + ": no row: " + err.Error()}
+		return nil, fmt.Errorf("no row: %w", err)
 	}
 	dimension := int64(binary.LittleEndian.Uint32(head))
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
+	if dimension < 1 || dimension > dimensionMax || size%(4+4*dimension) != 0 {
+		return nil, fmt.Errorf("is not fvecs: %d bytes are no whole rows of dimension %d", size, dimension)
 	}
-	if dimension < 1 || dimension > 4096 || info.Size()%(4+4*dimension) != 0 {
-		return nil, &usageError{fmt.Sprintf("%s: is not fvecs: %d bytes are no whole rows of dimension %d", name, info.Size(), dimension)}
-	}
-	return &rowFile{file: f, in: in, rows: info.Size() / (4 + 4*dimension), values: func(in io.Reader) ([]byte, error) {
+	return &rowFile{in: in, rows: size / (4 + 4*dimension), values: func(in io.Reader) ([]byte, error) {
 		row := make([]byte, 4+4*dimension)
 		if _, err := io.ReadFull(in, row); err != nil {
 			return nil, err
@@ -145,71 +101,90 @@ var (
 
 // openNPY reads a two-dimensional, C-ordered array of float32 or float64 (NumPy
 // Enhancement Proposal 1, versions 1 to 3).
-func openNPY(name string) (vectorFile, error) {
-	f, err := os.Open(name)
+func openNPY(name string) (vectorFile, error) { return openRows(name, parseNPY) }
+
+func parseNPY(in *bufio.Reader, size int64) (*rowFile, error) {
+	header, begin, err := npyHeader(in)
 	if err != nil {
-		return nil, &usageError{err.Error()}
-	}
-	in := bufio.NewReaderSize(f, 1<<20)
-	header, err := npyHeader(in)
-	if err != nil {
-		return nil, &usageError{name + ": " + err.Error()}
+		return nil, err
 	}
 	descr, order, shape := npyDescr.FindStringSubmatch(header), npyOrder.FindStringSubmatch(header), npyShape.FindStringSubmatch(header)
 	if descr == nil || order == nil || shape == nil || order[1] != "False" {
-		return nil, &usageError{name + ": needs a C-ordered array of two dimensions, has " + header}
+		return nil, fmt.Errorf("needs a C-ordered array of two dimensions, has %.200q", strings.TrimSpace(header))
 	}
-	rows, _ := strconv.ParseInt(shape[1], 10, 64)
-	dimension, _ := strconv.ParseInt(shape[2], 10, 64)
-	if dimension < 1 || dimension > 4096 {
-		return nil, &usageError{fmt.Sprintf("%s: dimension %d is not in 1 to 4096", name, dimension)}
+	rows, err := strconv.ParseInt(shape[1], 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("number of rows: %w", err)
+	}
+	dimension, err := strconv.ParseInt(shape[2], 10, 64)
+	if err != nil || dimension < 1 || dimension > dimensionMax {
+		return nil, fmt.Errorf("dimension %.20s is not in 1 to %d", shape[2], dimensionMax)
 	}
 	width := map[string]int64{"<f4": 4, "<f8": 8}[descr[1]]
 	if width == 0 {
-		return nil, &usageError{fmt.Sprintf("%s: numbers of type %s; needs <f4 or <f8", name, descr[1])}
+		return nil, fmt.Errorf("numbers of type %.20q; needs <f4 or <f8", descr[1])
 	}
-	return &rowFile{file: f, in: in, rows: rows, values: func(in io.Reader) ([]byte, error) {
+	if whole := (size - begin) / (width * dimension); rows > whole {
+		return nil, fmt.Errorf("is cut off: names %d rows, holds %d", rows, whole)
+	}
+	return &rowFile{in: in, rows: rows, values: func(in io.Reader) ([]byte, error) {
 		row := make([]byte, width*dimension)
 		if _, err := io.ReadFull(in, row); err != nil {
 			return nil, err
 		}
 		if width == 8 {
-			row = narrow(row)
+			return narrow(row)
 		}
 		return row, nil
 	}}, nil
 }
 
 // narrow turns float64 into float32, both little endian.
-func narrow(row []byte) []byte {
+func narrow(row []byte) ([]byte, error) {
 	out := make([]byte, 0, len(row)/2)
 	for ; len(row) > 0; row = row[8:] {
-		v := math.Float64frombits(binary.LittleEndian.Uint64(row))
-		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(float32(v)))
+		v, err := narrowNumber(math.Float64frombits(binary.LittleEndian.Uint64(row)))
+		if err != nil {
+			return nil, err
+		}
+		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(v))
 	}
-	return out
+	return out, nil
 }
 
-func npyHeader(in io.Reader) (string, error) {
+// narrowNumber rounds, but never to infinity.
+func narrowNumber(v float64) (float32, error) {
+	n := float32(v)
+	if math.IsInf(float64(n), 0) && !math.IsInf(v, 0) {
+		return 0, fmt.Errorf("%g is too great for float32", v)
+	}
+	return n, nil
+}
+
+// npyHeader returns the header's text and where the numbers begin.
+func npyHeader(in io.Reader) (text string, begin int64, err error) {
 	var head [8]byte
 	if _, err := io.ReadFull(in, head[:]); err != nil || string(head[:6]) != "\x93NUMPY" {
-		return "", fmt.Errorf("is not an .npy file")
+		return "", 0, errors.New("is not an .npy file")
 	}
-	length := make([]byte, 2)
-	if head[6] > 1 {
-		length = make([]byte, 4)
+	if head[6] < 1 || head[6] > 3 {
+		return "", 0, fmt.Errorf("is of .npy version %d, known are 1 to 3", head[6])
 	}
-	if _, err := io.ReadFull(in, length); err != nil {
-		return "", err
+	length := make([]byte, 4)
+	field := length
+	if head[6] == 1 {
+		field = length[:2]
 	}
-	n := int64(binary.LittleEndian.Uint16(length))
-	if len(length) == 4 {
-		n = int64(binary.LittleEndian.Uint32(length))
+	if _, err := io.ReadFull(in, field); err != nil {
+		return "", 0, fmt.Errorf("its header is cut off: %w", err)
 	}
-	if n > 1<<16 {
-		return "", fmt.Errorf("its header has %d bytes, the most is 65536", n)
+	n := int64(binary.LittleEndian.Uint32(length))
+	if n > headerBytesMax {
+		return "", 0, fmt.Errorf("its header has %d bytes, the most is %d", n, headerBytesMax)
 	}
 	header := make([]byte, n)
-	_, err := io.ReadFull(in, header)
-	return string(header), err
+	if _, err := io.ReadFull(in, header); err != nil {
+		return "", 0, fmt.Errorf("its header is cut off: %w", err)
+	}
+	return string(header), int64(len(head)+len(field)) + n, nil
 }

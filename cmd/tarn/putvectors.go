@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -36,6 +37,7 @@ type vectorColumns struct {
 
 func putVectorsCommand(c *client) *cobra.Command {
 	var columns vectorColumns
+	var skip int64
 	cmd := &cobra.Command{
 		Use:     "put-vectors FILE BUCKET/INDEX",
 		Short:   "Push the vectors of a .parquet, .arrow, .jsonl, .npy or .fvecs file",
@@ -46,6 +48,9 @@ func putVectorsCommand(c *client) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if skip < 0 {
+				return &usageError{"--skip: is negative"}
+			}
 			f, err := openVectorFile(args[0], columns)
 			if err != nil {
 				return err
@@ -55,9 +60,12 @@ func putVectorsCommand(c *client) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			n, err := push(cmd.Context(), v, bucket, name, f)
+			if err := skipRows(f, skip); err != nil {
+				return err
+			}
+			n, prefix, err := push(cmd.Context(), v, bucket, name, f)
 			if err != nil {
-				return fmt.Errorf("after %d vectors were acknowledged: %w", n, err)
+				return fmt.Errorf("%w (%d vectors were acknowledged; all of the first %d rows are in: go on with --skip %d)", err, n, skip+prefix, skip+prefix)
 			}
 			t := &table{columns: []string{"Index", "Vectors"}}
 			t.add(args[1], n)
@@ -68,7 +76,23 @@ func putVectorsCommand(c *client) *cobra.Command {
 	f.StringVar(&columns.key, "key-column", "key", "column of the keys (.npy and .fvecs have row numbers)")
 	f.StringVar(&columns.values, "vector-column", "vector", "column of the vectors")
 	f.StringSliceVar(&columns.metadata, "metadata", nil, "columns that become metadata (default: all other scalar ones)")
+	f.Int64Var(&skip, "skip", 0, "rows to pass over at the beginning, as an earlier failure said")
 	return cmd
+}
+
+// skipRows passes over the first n rows.
+func skipRows(f vectorFile, n int64) error {
+	for left := n; left > 0; {
+		batch, err := f.next(int(min(left, batchVectors)))
+		left -= int64(len(batch))
+		if err == io.EOF && left > 0 {
+			return &usageError{fmt.Sprintf("--skip: the file has only %d rows", n-left)}
+		}
+		if err != nil && err != io.EOF {
+			return fmt.Errorf("skip %d rows: %w", n, err)
+		}
+	}
+	return nil
 }
 
 func openVectorFile(name string, columns vectorColumns) (vectorFile, error) {
@@ -88,12 +112,40 @@ func openVectorFile(name string, columns vectorColumns) (vectorFile, error) {
 	}
 }
 
-// push sends a file in batches; it returns how many vectors were acknowledged.
-func push(ctx context.Context, v tarnv1connect.VectorServiceClient, bucket, name string, f vectorFile) (int64, error) {
+// batch is a run of a file's rows.
+type batch struct {
+	number  int
+	vectors []*tarnv1.Vector
+}
+
+// acknowledgements count what the server has taken, which is not in the order of the rows.
+type acknowledgements struct {
+	mu     sync.Mutex
+	all    int64
+	prefix int64         // rows from the first on without a gap
+	batch  int           // that prefix ends before
+	beyond map[int]int64 // rows of the batches after the gap
+}
+
+func (a *acknowledgements) add(number int, rows int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all += rows
+	a.beyond[number] = rows
+	for n, ok := a.beyond[a.batch]; ok; n, ok = a.beyond[a.batch] {
+		delete(a.beyond, a.batch)
+		a.prefix += n
+		a.batch++
+	}
+}
+
+// push sends a file in batches; it returns how many vectors were acknowledged, and how
+// many rows from the first on without a gap.
+func push(ctx context.Context, v tarnv1connect.VectorServiceClient, bucket, name string, f vectorFile) (all, prefix int64, err error) {
 	bar := progress(f.total(), "pushing", false)
 	defer bar.Close()
-	batches := make(chan []*tarnv1.Vector)
-	acknowledged := make(chan int, pushers)
+	batches := make(chan batch)
+	taken := acknowledgements{beyond: map[int]int64{}}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(batches)
@@ -101,35 +153,26 @@ func push(ctx context.Context, v tarnv1connect.VectorServiceClient, bucket, name
 	})
 	for range pushers {
 		g.Go(func() error {
-			for batch := range batches {
-				if _, err := v.Put(ctx, &tarnv1.PutRequest{Bucket: bucket, Index: name, Vectors: batch}); err != nil {
+			for b := range batches {
+				if _, err := v.Put(ctx, &tarnv1.PutRequest{Bucket: bucket, Index: name, Vectors: b.vectors}); err != nil {
 					return err
 				}
-				acknowledged <- len(batch)
+				taken.add(b.number, int64(len(b.vectors)))
+				_ = bar.Add(len(b.vectors))
 			}
 			return nil
 		})
 	}
-	counted := make(chan int64)
-	go func() {
-		var n int64
-		for k := range acknowledged {
-			n += int64(k)
-			_ = bar.Add(k)
-		}
-		counted <- n
-	}()
-	err := g.Wait()
-	close(acknowledged)
-	return <-counted, err
+	err = g.Wait()
+	return taken.all, taken.prefix, err
 }
 
-func read(ctx context.Context, f vectorFile, batches chan<- []*tarnv1.Vector) error {
-	for {
-		batch, err := f.next(batchVectors)
-		if len(batch) > 0 {
+func read(ctx context.Context, f vectorFile, batches chan<- batch) error {
+	for number := 0; ; number++ {
+		vectors, err := f.next(batchVectors)
+		if len(vectors) > 0 {
 			select {
-			case batches <- batch:
+			case batches <- batch{number, vectors}:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
