@@ -27,7 +27,7 @@ func statusCommand(c *client) *cobra.Command {
 				return err
 			}
 			if c.output != "table" {
-				return printMessage(cmd.OutOrStdout(), s)
+				return printMessage(cmd.OutOrStdout(), c.output, s)
 			}
 			return printStatus(cmd.OutOrStdout(), s)
 		},

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 
 	connect "connectrpc.com/connect/v2"
@@ -72,7 +73,8 @@ func s3Status(e minio.ErrorResponse) int {
 }
 
 func unreachable(err error) bool {
-	return strings.Contains(err.Error(), "connection refused") || errors.Is(err, context.DeadlineExceeded)
+	var network *net.OpError
+	return errors.As(err, &network) && network.Op == "dial" || errors.Is(err, context.DeadlineExceeded)
 }
 
 // describe is an error's one line, with the way out where there is one.
@@ -81,9 +83,6 @@ func describe(err error) string {
 	text := err.Error()
 	if errors.As(err, &call) {
 		text = call.Message()
-		if call.Code() == connect.CodeUnavailable && strings.Contains(text, "connection refused") {
-			return text + " (is the server running? start it with `tarn serve`, or name it with --endpoint)"
-		}
 	}
 	if unreachable(err) {
 		return text + " (is the server running? start it with `tarn serve`, or name it with --endpoint)"

@@ -127,7 +127,7 @@ func indexDescribeCommand(c *client) *cobra.Command {
 				return err
 			}
 			if c.output != "table" {
-				return printMessage(cmd.OutOrStdout(), res.Index)
+				return printMessage(cmd.OutOrStdout(), c.output, res.Index)
 			}
 			return printIndexes(cmd, c, res.Index)
 		},

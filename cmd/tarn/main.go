@@ -24,9 +24,14 @@ func main() {
 func run(ctx context.Context, args []string) int {
 	root := rootCommand()
 	root.SetArgs(args)
+	started := false
+	noteStart(root, &started)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return statusOK
+	}
+	if !started { // cobra's own complaints about commands, arguments and flags
+		err = &usageError{err.Error()}
 	}
 	if !errors.Is(err, errReported) {
 		fmt.Fprintln(os.Stderr, "tarn: "+describe(err))
@@ -34,10 +39,40 @@ func run(ctx context.Context, args []string) int {
 	return statusOf(err)
 }
 
+// noteStart tells when a command line was understood and its command began.
+func noteStart(cmd *cobra.Command, started *bool) {
+	if work := cmd.RunE; work != nil {
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			*started = true
+			return work(cmd, args)
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		noteStart(sub, started)
+	}
+}
+
+const rootHelp = `A vector-first semantic data lake: objects, tables and vectors in one store.
+
+First steps, in two terminals of one folder:
+  tarn serve
+  tarn mb docs
+  tarn cp report.pdf tarn://docs/
+  tarn index create docs/notes --dimension 384
+  tarn put-vectors notes.parquet docs/notes
+  tarn query docs/notes --like some-key
+
+Every command but serve and drive format asks a running server, as the root key that
+serve keeps in tarn-data/credentials, or as whom the flags below name.
+
+Exit status: 0 done, 1 failed, 2 bad flag, argument or setting, 3 not found, 4 denied,
+5 conflict (exists already, not empty, a condition does not hold), 6 server unavailable.`
+
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "tarn",
 		Short:         "A vector-first semantic data lake: objects, tables and vectors in one store",
+		Long:          rootHelp,
 		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,

@@ -198,6 +198,7 @@ func cpCommand(c *client) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "cp FROM TO",
 		Short:   "Copy between files and the store; places in the store begin with tarn://",
+		Long:    "Copy between files and the store.\n\nPlaces in the store are tarn://BUCKET/KEY (or s3://BUCKET/KEY); a key that ends in / is a\nfolder to copy into. - is standard input or output.",
 		Example: "  tarn cp report.pdf tarn://docs/reports/\n  tarn cp -r photos tarn://docs/photos\n  tarn cp tarn://docs/report.pdf -",
 		Args:    exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -207,6 +208,8 @@ func cpCommand(c *client) *cobra.Command {
 			}
 			from, to := args[0], args[1]
 			switch {
+			case remote(from) && recursive:
+				return &usageError{"-r copies a folder into the store; out of the store, copy one key at a time"}
 			case remote(from) && remote(to):
 				return copyWithin(cmd.Context(), s3, from, to)
 			case remote(to):
@@ -217,7 +220,7 @@ func cpCommand(c *client) *cobra.Command {
 			return &usageError{"one of FROM and TO must be in the store: tarn://BUCKET/KEY"}
 		},
 	}
-	cmd.Flags().BoolVarP(&recursive, "recursive", "r", false, "copy a folder with all in it")
+	cmd.Flags().BoolVarP(&recursive, "recursive", "r", false, "copy a folder with all in it into the store")
 	return cmd
 }
 

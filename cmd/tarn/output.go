@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -77,7 +79,7 @@ func (o object) MarshalJSON() ([]byte, error) {
 		if size, ok := v.(byteCount); ok {
 			v = uint64(size)
 		}
-		value, err := json.Marshal(v)
+		value, err := plainJSON(v)
 		if err != nil {
 			return nil, err
 		}
@@ -85,6 +87,15 @@ func (o object) MarshalJSON() ([]byte, error) {
 	}
 	b.WriteByte('}')
 	return []byte(b.String()), nil
+}
+
+// plainJSON is json.Marshal that leaves <, > and & as they are.
+func plainJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 func printJSON(w io.Writer, v any) error {
@@ -102,8 +113,8 @@ func (n byteCount) String() string {
 	if n < 1024 {
 		return fmt.Sprintf("%d B", uint64(n))
 	}
-	v, i := float64(n)/1024, 0
-	for v >= 1024 && i < len(units)-1 {
+	v, i := float64(n)/1024, 0 // 1023.95 would be printed as 1024.0
+	for v >= 1023.95 && i < len(units)-1 {
 		v, i = v/1024, i+1
 	}
 	return fmt.Sprintf("%.1f %ciB", v, units[i])
@@ -123,7 +134,17 @@ func cell(v any) string {
 	case nil:
 		return "-"
 	}
-	return fmt.Sprint(v)
+	return printable(fmt.Sprint(v))
+}
+
+// printable keeps names that others chose from moving the terminal's cursor, or breaking
+// the table.
+func printable(text string) string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return r != ' ' && !strconv.IsPrint(r) }) {
+		return text
+	}
+	quoted := strconv.Quote(text)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
 // progress is a bar on stderr when that is a terminal, and nothing else.
@@ -137,12 +158,22 @@ func progress(total int64, about string, bytes bool) *progressbar.ProgressBar {
 		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetPredictTime(true), progressbar.OptionFullWidth())
 }
 
-// printMessage prints a whole answer as JSON.
-func printMessage(w io.Writer, m proto.Message) error {
-	b, err := protojson.MarshalOptions{Multiline: true, UseProtoNames: true, EmitUnpopulated: true}.Marshal(m)
+// printMessage prints a whole answer as JSON, on one line for jsonl. protojson varies its
+// spaces on purpose, so they are set anew.
+func printMessage(w io.Writer, output string, m proto.Message) error {
+	raw, err := protojson.MarshalOptions{UseProtoNames: true, EmitUnpopulated: true}.Marshal(m)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(w, string(b))
+	var b bytes.Buffer
+	if output == "jsonl" {
+		err = json.Compact(&b, raw)
+	} else {
+		err = json.Indent(&b, raw, "", "  ")
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(w, b.String())
 	return err
 }

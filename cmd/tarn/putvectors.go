@@ -39,9 +39,15 @@ func putVectorsCommand(c *client) *cobra.Command {
 	var columns vectorColumns
 	var skip int64
 	cmd := &cobra.Command{
-		Use:     "put-vectors FILE BUCKET/INDEX",
-		Short:   "Push the vectors of a .parquet, .arrow, .jsonl, .npy or .fvecs file",
-		Example: "  tarn put-vectors debian.parquet docs/packages --metadata section,priority\n  tarn put-vectors rows.jsonl docs/notes   # {\"key\":…,\"vector\":[…],\"metadata\":{…}} a line",
+		Use:   "put-vectors FILE BUCKET/INDEX",
+		Short: "Push the vectors of a .parquet, .arrow, .jsonl, .npy or .fvecs file",
+		Long: "Push the vectors of a file into an index; a key that is there already is replaced.\n\n" +
+			".parquet  a column of keys, one of vectors (lists of floats), others become metadata\n" +
+			".arrow    the same, as an Arrow file or stream\n" +
+			".jsonl    a line each: {\"key\":\"a\",\"vector\":[0.1,0.2],\"metadata\":{\"section\":\"x\"}}\n" +
+			".npy      a two-dimensional array, C-ordered, float32 or float64; keys are row numbers\n" +
+			".fvecs    rows of float32 after their dimension; keys are row numbers",
+		Example: "  tarn put-vectors debian.parquet docs/packages --metadata section,priority\n  tarn put-vectors rows.jsonl docs/notes",
 		Args:    exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			bucket, name, err := indexPlace(args[1])

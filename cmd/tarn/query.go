@@ -120,11 +120,11 @@ func printHits(cmd *cobra.Command, c *client, res *tarnv1.QueryResponse) error {
 // metadataCell prints metadata on one line, cut to fit a terminal; in JSON it is whole.
 type metadataCell struct{ fields map[string]any }
 
-func (m metadataCell) MarshalJSON() ([]byte, error) { return json.Marshal(m.fields) }
+func (m metadataCell) MarshalJSON() ([]byte, error) { return plainJSON(m.fields) }
 
 func (m metadataCell) String() string {
 	const charsMax = 100
-	b, err := json.Marshal(m.fields)
+	b, err := plainJSON(m.fields)
 	if err != nil {
 		return err.Error()
 	}

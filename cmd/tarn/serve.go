@@ -23,7 +23,7 @@ import (
 func serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Serve the store over its drives, all protocols on one port", Args: cobra.NoArgs,
-		Long: "Serve the store over its drives, all protocols on one port.\n\nEvery flag is also an environment variable (--data-shards: TARN_DATA_SHARDS) and a\nsetting of the YAML file, in that order of precedence.",
+		Long: "Serve the store over its drives, all protocols on one port.\n\nEvery flag is also an environment variable (--data-shards: TARN_DATA_SHARDS) and a\nsetting of the YAML file (data-shards: 4), in that order of precedence.\n\nWithout --drives the store lives in folders under --data, made at the first start. Real disks\nare made a store with `tarn drive format` first, and then named with --drives. The root key\nis printed once and kept in DATA/credentials; the master key, which seals all secrets, in\nDATA/master.key: keep a copy of it away from the drives.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := loadSettings(cmd.Flags())
 			if err != nil {

@@ -40,7 +40,7 @@ func (e *settingError) Error() string { return "setting " + e.name + ": " + e.re
 
 func serveFlags(f *pflag.FlagSet) {
 	f.String("listen", "127.0.0.1:9000", "address of the one port")
-	f.String("data", "./tarn-data", "folder of the drives and credentials, when --drives is not given")
+	f.String("data", "./tarn-data", "folder of the credentials and the master key, and of the drives when --drives is not given")
 	f.StringSlice("drives", nil, "folders of real drives, separated by commas")
 	f.Int("data-shards", 0, "k: shards of a stripe that hold data (default 4, or what the store has)")
 	f.Int("parity-shards", 0, "m: shards of a stripe that may be lost (default 2, or what the store has)")
