@@ -79,25 +79,34 @@ func deleteVectorBucket(c *call) (any, error) {
 	return struct{}{}, c.door.o.Buckets.DeleteBucket(c.ctx, name)
 }
 
-// listing is the paging of buckets and indexes: the token is the last name.
+// listing is the paging of buckets and indexes.
 type listing struct {
 	Max    *int   `json:"maxResults"`
 	Next   string `json:"nextToken"`
 	Prefix string `json:"prefix"`
 }
 
-const listMax = 500
+// Limits of a listing of buckets or indexes.
+const (
+	listMax   = 500
+	tokenMax  = 512
+	prefixMax = 63
+)
 
-func (l listing) limit() (int, error) {
-	switch {
-	case l.Max == nil:
-		return listMax, nil
-	case *l.Max < 1 || *l.Max > listMax:
-		return 0, invalid("maxResults", "%d is not in 1 to %d", *l.Max, listMax)
-	case len(l.Next) > 512:
-		return 0, invalid("nextToken", "has %d characters, the most is 512", len(l.Next))
+// open returns how many to list at most, and after which name.
+func (l listing) open(c *call) (limit int, after string, err error) {
+	limit = listMax
+	if l.Max != nil {
+		limit = *l.Max
 	}
-	return *l.Max, nil
+	switch {
+	case limit < 1 || limit > listMax:
+		return 0, "", invalid("maxResults", "%d is not in 1 to %d", limit, listMax)
+	case len(l.Prefix) > prefixMax:
+		return 0, "", invalid("prefix", "has %d characters, the most is %d", len(l.Prefix), prefixMax)
+	}
+	after, err = openToken(c.op, l.Next, tokenMax)
+	return limit, after, err
 }
 
 func listVectorBuckets(c *call) (any, error) {
@@ -105,7 +114,7 @@ func listVectorBuckets(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit, err := in.limit()
+	limit, after, err := in.open(c)
 	if err != nil {
 		return nil, err
 	}
@@ -120,11 +129,11 @@ func listVectorBuckets(c *call) (any, error) {
 	found := []any{}
 	next := ""
 	for _, b := range all {
-		if b.Name <= in.Next || !strings.HasPrefix(b.Name, in.Prefix) {
+		if b.Name <= after || !strings.HasPrefix(b.Name, in.Prefix) {
 			continue
 		}
 		if len(found) == limit {
-			return map[string]any{"vectorBuckets": found, "nextToken": next}, nil
+			return map[string]any{"vectorBuckets": found, "nextToken": tokenOf(c.op, next)}, nil
 		}
 		found = append(found, map[string]any{"vectorBucketName": b.Name, "vectorBucketArn": c.door.bucketARN(b.Name), "creationTime": epoch(b.Created)})
 		next = b.Name

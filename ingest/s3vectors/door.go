@@ -1,7 +1,6 @@
 package s3vectors
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -124,15 +123,19 @@ func (d *Door) serve(r *http.Request, name string) (who string, out any, err err
 	return c.who, out, err
 }
 
-// operationName is the path of a POST, or the tag operation of a method.
+// operationName is the path of a POST, or the tag operation of a method; "" where
+// there is none, so that nobody makes up names that metrics would keep.
 func operationName(r *http.Request) string {
 	if strings.HasPrefix(r.URL.Path, "/tags/") {
 		return map[string]string{http.MethodGet: "ListTagsForResource", http.MethodPost: "TagResource", http.MethodDelete: "UntagResource"}[r.Method]
 	}
-	if r.Method != http.MethodPost {
+	name := strings.TrimPrefix(r.URL.Path, "/")
+	_, known := operations[name]
+	ofTags := strings.HasSuffix(name, "Resource") // their path is /tags/
+	if !known || ofTags || r.Method != http.MethodPost {
 		return ""
 	}
-	return strings.TrimPrefix(r.URL.Path, "/")
+	return name
 }
 
 func answer(w http.ResponseWriter, out any) {
@@ -148,24 +151,12 @@ func (d *Door) requestID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// decode reads the input of an operation. Members that are not known are
-// ignored, as the SDKs of later versions send them.
-func decode[T any](c *call) (*T, error) {
-	var in T
-	d := json.NewDecoder(bytes.NewReader(c.body))
-	if err := d.Decode(&in); err != nil && err != io.EOF {
-		return nil, decodeFault(err)
-	}
-	if d.More() {
-		return nil, invalid("", "the body holds more than one JSON value")
-	}
-	return &in, nil
-}
+func (c *call) authorize(resource string) error { return c.authorizeTo(c.op, resource) }
 
-func (c *call) authorize(resource string) error {
-	return c.door.o.Authorize(c.ctx, c.who, "s3vectors:"+c.op, resource)
+func (c *call) authorizeTo(action, resource string) error {
+	return c.door.o.Authorize(c.ctx, c.who, "s3vectors:"+action, resource)
 }
 
 func notKept(c *call) (any, error) {
-	return nil, &fault{status: http.StatusNotImplemented, kind: "ServiceUnavailableException", message: c.op + " is not kept by this version of Tarn"}
+	return nil, &fault{status: http.StatusNotImplemented, kind: "NotImplementedException", message: c.op + " is not kept by this version of Tarn"}
 }

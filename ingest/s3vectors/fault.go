@@ -37,6 +37,8 @@ const (
 	timeout      = "RequestTimeoutException"
 	internal     = "InternalServerException"
 	unavailable  = "ServiceUnavailableException"
+
+	serialization = "SerializationException"
 )
 
 // invalid refuses a member of the input.
@@ -66,7 +68,8 @@ var faults = []struct {
 	{objects.ErrBucketExists, http.StatusConflict, conflict},
 	{vectors.ErrIndexExists, http.StatusConflict, conflict},
 	{objects.ErrBucketNotEmpty, http.StatusConflict, conflict},
-	{objects.ErrConflict, http.StatusConflict, conflict},
+	{objects.ErrConflict, http.StatusServiceUnavailable, unavailable},
+	{vectors.ErrClosed, http.StatusServiceUnavailable, unavailable},
 	{objects.ErrReadOnly, http.StatusServiceUnavailable, unavailable},
 	{index.ErrReadOnly, http.StatusServiceUnavailable, unavailable},
 	{objects.ErrUnavailable, http.StatusServiceUnavailable, unavailable},
@@ -75,6 +78,8 @@ var faults = []struct {
 	{objects.ErrFull, http.StatusServiceUnavailable, unavailable},
 	{index.ErrTooLarge, http.StatusBadRequest, validation},
 	{sigv4.ErrBodyTooLarge, http.StatusBadRequest, validation},
+	{sigv4.ErrIncomplete, http.StatusBadRequest, validation},
+	{sigv4.ErrBroken, http.StatusBadRequest, validation},
 	{context.DeadlineExceeded, http.StatusRequestTimeout, timeout},
 	{context.Canceled, http.StatusRequestTimeout, timeout},
 }
@@ -120,33 +125,21 @@ func faultOf(err error) *fault {
 			return &fault{status: http.StatusForbidden, kind: s.kind, message: err.Error()}
 		}
 	}
-	return &fault{status: http.StatusInternalServerError, kind: internal, message: err.Error()}
+	return &fault{status: http.StatusInternalServerError, kind: internal, message: "an internal error; the log has it under this request's id"}
 }
 
-// members are the protocol's names of fields that the engine names otherwise.
-var members = map[string]string{
-	"bucket": "vectorBucketName", "name": "vectorBucketName", "values": "queryVector.float32", "vector": "queryVector.float32",
-}
-
+// member is the protocol's name of a field that the store names otherwise.
 func member(name string) string {
-	if m, ok := members[name]; ok {
-		return m
+	if name == "bucket" {
+		return "vectorBucketName"
 	}
 	return name
-}
-
-func decodeFault(err error) *fault {
-	var kind *json.UnmarshalTypeError
-	if errors.As(err, &kind) {
-		return invalid(kind.Field, "cannot take a JSON %s", kind.Value)
-	}
-	return &fault{status: http.StatusBadRequest, kind: "SerializationException", message: "the body is not the JSON of this operation: " + err.Error()}
 }
 
 // refuse writes an error and returns its status.
 func (d *Door) refuse(w http.ResponseWriter, operation, id string, err error) int {
 	f := faultOf(err)
-	if f.status >= http.StatusInternalServerError {
+	if f.status == http.StatusInternalServerError || f.status == http.StatusServiceUnavailable {
 		d.o.Host.Log.Error("s3vectors", "operation", operation, "request", id, "error", err)
 	}
 	if f.status == http.StatusServiceUnavailable || f.status == http.StatusTooManyRequests {

@@ -114,7 +114,7 @@ func listIndexes(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit, err := in.limit()
+	limit, after, err := in.open(c)
 	if err != nil {
 		return nil, err
 	}
@@ -124,17 +124,19 @@ func listIndexes(c *call) (any, error) {
 	if _, err := c.door.o.Buckets.Bucket(c.ctx, bucket); err != nil {
 		return nil, err
 	}
-	infos, err := c.door.o.Engine.Indexes(c.ctx, bucket, in.Prefix, in.Next, limit)
+	infos, err := c.door.o.Engine.Indexes(c.ctx, bucket, in.Prefix, after, limit+1)
 	if err != nil {
 		return nil, err
+	}
+	out := map[string]any{}
+	if len(infos) > limit {
+		infos = infos[:limit]
+		out["nextToken"] = tokenOf(c.op, infos[limit-1].Name)
 	}
 	found := make([]any, len(infos))
 	for i, info := range infos {
 		found[i] = c.summary(bucket, info)
 	}
-	out := map[string]any{"indexes": found}
-	if len(infos) == limit {
-		out["nextToken"] = infos[len(infos)-1].Spec.Name
-	}
+	out["indexes"] = found
 	return out, nil
 }

@@ -1,7 +1,6 @@
 package s3vectors
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 
@@ -16,27 +15,40 @@ const (
 	listVectorsMax = 1000
 	segmentsMax    = 16
 	topKMax        = 10000
+	pageBytesMax   = 1 << 20 // of the keys and what else a page of ListVectors returns
+	vectorTokenMax = 2048
 )
 
-type data struct {
+type inputVector struct {
+	Key      string          `json:"key"`
+	Data     *vectorData     `json:"data"`
+	Metadata json.RawMessage `json:"metadata"`
+}
+
+type outputData struct {
 	Float32 []float32 `json:"float32"`
 }
 
-// wireVector is a vector in inputs and outputs; what was not asked for is absent.
-type wireVector struct {
+// outputVector is a vector in an answer; what was not asked for is absent.
+type outputVector struct {
 	Key      string          `json:"key"`
-	Data     *data           `json:"data,omitempty"`
+	Data     *outputData     `json:"data,omitempty"`
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 	Distance *float32        `json:"distance,omitempty"`
 }
 
-// target is the index that a call is about, authorized.
-func (c *call) target(in indexName) (bucket, name string, err error) {
+// target is the index that a call is about, authorized. A call that reads vectors
+// or metadata, or asks about metadata by a filter, needs the right to GetVectors too.
+func (c *call) target(in indexName, reads bool) (bucket, name string, err error) {
 	bucket, name, err = in.index()
 	if err != nil {
 		return "", "", err
 	}
-	return bucket, name, c.authorize(c.door.indexARN(bucket, name))
+	arn := c.door.indexARN(bucket, name)
+	if err := c.authorize(arn); err != nil || !reads {
+		return bucket, name, err
+	}
+	return bucket, name, c.authorizeTo("GetVectors", arn)
 }
 
 func count(path string, n, most int) error {
@@ -49,12 +61,12 @@ func count(path string, n, most int) error {
 func putVectors(c *call) (any, error) {
 	in, err := decode[struct {
 		indexName
-		Vectors []wireVector `json:"vectors"`
+		Vectors []inputVector `json:"vectors"`
 	}](c)
 	if err != nil {
 		return nil, err
 	}
-	bucket, name, err := c.target(in.indexName)
+	bucket, name, err := c.target(in.indexName, false)
 	if err != nil {
 		return nil, err
 	}
@@ -63,10 +75,11 @@ func putVectors(c *call) (any, error) {
 	}
 	batch := make([]vectors.Vector, len(in.Vectors))
 	for i, v := range in.Vectors {
-		if v.Data == nil {
-			return nil, invalid(fmt.Sprintf("vectors[%d].data", i), "is needed, with its member float32")
+		values, err := v.Data.numbers(fmt.Sprintf("vectors[%d].data", i))
+		if err != nil {
+			return nil, err
 		}
-		batch[i] = vectors.Vector{Key: v.Key, Values: v.Data.Float32, Metadata: present(v.Metadata)}
+		batch[i] = vectors.Vector{Key: v.Key, Values: values, Metadata: present(v.Metadata)}
 	}
 	return struct{}{}, c.door.o.Engine.Put(c.ctx, bucket, name, batch)
 }
@@ -89,7 +102,7 @@ func getVectors(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	bucket, name, err := c.target(in.indexName)
+	bucket, name, err := c.target(in.indexName, false)
 	if err != nil {
 		return nil, err
 	}
@@ -103,12 +116,12 @@ func getVectors(c *call) (any, error) {
 	return map[string]any{"vectors": wire(found, in.Data, in.Metadata)}, nil
 }
 
-func wire(found []vectors.Vector, values, metadata bool) []wireVector {
-	out := make([]wireVector, len(found))
+func wire(found []vectors.Vector, values, metadata bool) []outputVector {
+	out := make([]outputVector, len(found))
 	for i, v := range found {
 		out[i].Key = v.Key
 		if values {
-			out[i].Data = &data{Float32: v.Values}
+			out[i].Data = &outputData{Float32: v.Values}
 		}
 		if metadata {
 			out[i].Metadata = json.RawMessage(v.Metadata)
@@ -125,7 +138,7 @@ func deleteVectors(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	bucket, name, err := c.target(in.indexName)
+	bucket, name, err := c.target(in.indexName, false)
 	if err != nil {
 		return nil, err
 	}
@@ -164,14 +177,17 @@ func (in *listVectorsInput) request() (vectors.ListRequest, error) {
 			return o, invalid("segmentIndex", "%d is not in 0 to %d", o.Segment, o.Segments-1)
 		}
 	}
-	if in.Next != "" {
-		after, err := base64.RawURLEncoding.DecodeString(in.Next)
-		if err != nil || len(in.Next) > 2048 {
-			return o, invalid("nextToken", "is not one that ListVectors returned")
-		}
-		o.After = string(after)
+	after, err := openToken(in.listing(), in.Next, vectorTokenMax)
+	o.After = after
+	return o, err
+}
+
+// listing tells this listing from others, for its tokens.
+func (in *listVectorsInput) listing() string {
+	if in.SegmentCount == nil {
+		return "ListVectors"
 	}
-	return o, nil
+	return fmt.Sprintf("ListVectors %d/%d", *in.SegmentIndex, *in.SegmentCount)
 }
 
 func listVectors(c *call) (any, error) {
@@ -179,7 +195,7 @@ func listVectors(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	bucket, name, err := c.target(in.indexName)
+	bucket, name, err := c.target(in.indexName, in.Data || in.Metadata)
 	if err != nil {
 		return nil, err
 	}
@@ -191,26 +207,40 @@ func listVectors(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	page = fit(page)
 	out := map[string]any{"vectors": wire(page.Vectors, in.Data, in.Metadata)}
 	if page.Next != "" {
-		out["nextToken"] = base64.RawURLEncoding.EncodeToString([]byte(page.Next))
+		out["nextToken"] = tokenOf(in.listing(), page.Next)
 	}
 	return out, nil
+}
+
+// fit cuts a page where it has more bytes than one may; one vector is always left.
+func fit(page vectors.Page) vectors.Page {
+	size := 0
+	for i, v := range page.Vectors {
+		size += len(v.Key) + 4*len(v.Values) + len(v.Metadata)
+		if i > 0 && size > pageBytesMax {
+			return vectors.Page{Vectors: page.Vectors[:i], Next: page.Vectors[i-1].Key}
+		}
+	}
+	return page
 }
 
 func queryVectors(c *call) (any, error) {
 	in, err := decode[struct {
 		indexName
 		TopK     *int            `json:"topK"`
-		Query    *data           `json:"queryVector"`
+		Query    *vectorData     `json:"queryVector"`
 		Filter   json.RawMessage `json:"filter"`
 		Metadata bool            `json:"returnMetadata"`
 		Distance bool            `json:"returnDistance"`
+		Next     string          `json:"nextToken"`
 	}](c)
 	if err != nil {
 		return nil, err
 	}
-	bucket, name, err := c.target(in.indexName)
+	bucket, name, err := c.target(in.indexName, in.Metadata || present(in.Filter) != nil)
 	if err != nil {
 		return nil, err
 	}
@@ -219,20 +249,24 @@ func queryVectors(c *call) (any, error) {
 		return nil, invalid("topK", "is needed")
 	case *in.TopK < 1 || *in.TopK > topKMax:
 		return nil, invalid("topK", "%d is not in 1 to %d", *in.TopK, topKMax)
-	case in.Query == nil || in.Query.Float32 == nil:
-		return nil, invalid("queryVector.float32", "is needed")
+	case in.Next != "":
+		return nil, invalid("nextToken", "is not one that this operation returned: an answer is always whole")
+	}
+	values, err := in.Query.numbers("queryVector")
+	if err != nil {
+		return nil, err
 	}
 	info, err := c.door.o.Engine.Index(c.ctx, bucket, name)
 	if err != nil {
 		return nil, err
 	}
 	answer, err := c.door.o.Engine.Query(c.ctx, bucket, name, vectors.Request{
-		Values: in.Query.Float32, TopK: *in.TopK, Filter: present(in.Filter), ReturnMetadata: in.Metadata, ReturnDistance: in.Distance,
+		Values: values, TopK: *in.TopK, Filter: present(in.Filter), ReturnMetadata: in.Metadata, ReturnDistance: in.Distance,
 	})
 	if err != nil {
 		return nil, err
 	}
-	hits := make([]wireVector, len(answer.Hits))
+	hits := make([]outputVector, len(answer.Hits))
 	for i, h := range answer.Hits {
 		hits[i].Key = h.Key
 		if in.Metadata {
