@@ -121,7 +121,7 @@ func readBounded(r *http.Request, bytesMax int64) ([]byte, error) {
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, ErrIncomplete
 	case err != nil:
-		return nil, fmt.Errorf("read the body: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrBroken, err)
 	case int64(len(body)) > bytesMax:
 		return nil, fmt.Errorf("%w of %d bytes", ErrBodyTooLarge, bytesMax)
 	}
