@@ -165,29 +165,29 @@ func (in *listVectorsInput) request() (vectors.ListRequest, error) {
 			return o, invalid("maxResults", "%d is not in 1 to %d", o.Max, listVectorsMax)
 		}
 	}
-	if (in.SegmentCount == nil) != (in.SegmentIndex == nil) {
-		return o, invalid("segmentIndex", "segmentCount and segmentIndex go together")
+	switch {
+	case in.SegmentCount == nil && in.SegmentIndex != nil:
+		return o, invalid("segmentIndex", "needs segmentCount beside it")
+	case in.SegmentCount != nil:
+		o.Segments = *in.SegmentCount
 	}
-	if in.SegmentCount != nil {
-		o.Segments, o.Segment = *in.SegmentCount, *in.SegmentIndex
-		if o.Segments < 1 || o.Segments > segmentsMax {
-			return o, invalid("segmentCount", "%d is not in 1 to %d", o.Segments, segmentsMax)
-		}
-		if o.Segment < 0 || o.Segment >= o.Segments {
-			return o, invalid("segmentIndex", "%d is not in 0 to %d", o.Segment, o.Segments-1)
-		}
+	if in.SegmentIndex != nil { // the SDK for Go leaves out a 0
+		o.Segment = *in.SegmentIndex
 	}
-	after, err := openToken(in.listing(), in.Next, vectorTokenMax)
+	switch {
+	case o.Segments < 1 || o.Segments > segmentsMax:
+		return o, invalid("segmentCount", "%d is not in 1 to %d", o.Segments, segmentsMax)
+	case o.Segment < 0 || o.Segment >= o.Segments:
+		return o, invalid("segmentIndex", "%d is not in 0 to %d", o.Segment, o.Segments-1)
+	}
+	after, err := openToken(listingOf(o), in.Next, vectorTokenMax)
 	o.After = after
 	return o, err
 }
 
-// listing tells this listing from others, for its tokens.
-func (in *listVectorsInput) listing() string {
-	if in.SegmentCount == nil {
-		return "ListVectors"
-	}
-	return fmt.Sprintf("ListVectors %d/%d", *in.SegmentIndex, *in.SegmentCount)
+// listingOf tells one listing from others, for its tokens.
+func listingOf(o vectors.ListRequest) string {
+	return fmt.Sprintf("ListVectors %d/%d", o.Segment, o.Segments)
 }
 
 func listVectors(c *call) (any, error) {
@@ -210,7 +210,7 @@ func listVectors(c *call) (any, error) {
 	page = fit(page)
 	out := map[string]any{"vectors": wire(page.Vectors, in.Data, in.Metadata)}
 	if page.Next != "" {
-		out["nextToken"] = tokenOf(in.listing(), page.Next)
+		out["nextToken"] = tokenOf(listingOf(o), page.Next)
 	}
 	return out, nil
 }

@@ -42,8 +42,8 @@ func (s secrets) Secret(_ context.Context, id string) (string, error) {
 	return "", sigv4.ErrUnknownKey
 }
 
-// world is the door over a store on fake drives. The door tells the real time,
-// with which the SDK signs; the store's clock is the fake's.
+// world is the door over a store on fake drives. Its time is the real one, with which
+// the SDK signs.
 type world struct {
 	store  *objects.Store
 	engine *vectors.Engine
@@ -56,7 +56,7 @@ type world struct {
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	h := hosttest.New(1)
-	t.Cleanup(hosttest.ClockOf(h).AutoAdvance())
+	h.Clock = host.Real(nil).Clock
 	var drives []string
 	for i := range 6 {
 		drives = append(drives, fmt.Sprintf("/data/drive-%d", i+1))
@@ -71,11 +71,9 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = engine.Close() })
-	front := *h
-	front.Clock = host.Real(nil).Clock
 	w := &world{store: store, engine: engine, served: make(chan string, 1)}
 	w.door = New(Options{
-		Host: &front, Buckets: store, Engine: engine, Region: testRegion, Authorize: authorizeNarrowly,
+		Host: h, Buckets: store, Engine: engine, Region: testRegion, Authorize: authorizeNarrowly,
 		Secrets: secrets{fullKey: testSecret, narrowKey: testSecret},
 		Served: func(operation, _ string, status int, _ time.Duration) {
 			select {
