@@ -107,7 +107,7 @@ func TestListingsOfBucketsAndIndexesPageWithoutLossOrRepeat(t *testing.T) {
 	for size := int32(1); size <= 8; size++ {
 		var buckets, indexes []string
 		pages := 0
-		for p := sdk.NewListVectorBucketsPaginator(c, &sdk.ListVectorBucketsInput{MaxResults: &size, Prefix: aws.String("team-")}); p.HasMorePages(); pages++ {
+		for p := sdk.NewListVectorBucketsPaginator(c, &sdk.ListVectorBucketsInput{MaxResults: &size, Prefix: aws.String("team-")}); p.HasMorePages() && pages < 50; pages++ {
 			page, err := p.NextPage(ctx)
 			if err != nil {
 				t.Fatal(err)
@@ -116,7 +116,7 @@ func TestListingsOfBucketsAndIndexesPageWithoutLossOrRepeat(t *testing.T) {
 				buckets = append(buckets, *b.VectorBucketName)
 			}
 		}
-		for p := sdk.NewListIndexesPaginator(c, &sdk.ListIndexesInput{VectorBucketName: aws.String("team-0"), MaxResults: &size, Prefix: aws.String("team")}); p.HasMorePages(); pages++ {
+		for p := sdk.NewListIndexesPaginator(c, &sdk.ListIndexesInput{VectorBucketName: aws.String("team-0"), MaxResults: &size, Prefix: aws.String("team")}); p.HasMorePages() && pages < 50; pages++ {
 			page, err := p.NextPage(ctx)
 			if err != nil {
 				t.Fatal(err)
@@ -156,7 +156,7 @@ func TestSegmentsTogetherListEachVectorOnce(t *testing.T) {
 			if segments > 0 {
 				in.SegmentCount, in.SegmentIndex = &segments, s
 			}
-			for p := sdk.NewListVectorsPaginator(c, in); p.HasMorePages(); {
+			for p := sdk.NewListVectorsPaginator(c, in); p.HasMorePages() && len(got) <= len(want); {
 				page, err := p.NextPage(t.Context())
 				if err != nil {
 					t.Fatal(err)
@@ -191,7 +191,7 @@ func TestAPageOfVectorsEndsNearOneMebibyte(t *testing.T) {
 	for _, values := range []bool{true, false} {
 		var sizes []int
 		next := 0
-		for p := sdk.NewListVectorsPaginator(c, &sdk.ListVectorsInput{VectorBucketName: aws.String("docs"), IndexName: aws.String("wide"), ReturnData: values}); p.HasMorePages(); {
+		for p := sdk.NewListVectorsPaginator(c, &sdk.ListVectorsInput{VectorBucketName: aws.String("docs"), IndexName: aws.String("wide"), ReturnData: values}); p.HasMorePages() && next <= len(batch); {
 			page, err := p.NextPage(t.Context())
 			if err != nil {
 				t.Fatal(err)
