@@ -16,9 +16,9 @@ import (
 // stored vectors than the samples are.
 const (
 	calibratedK        = 10
-	calibrationQueries = 64
-	calibrationRecall  = 0.97 // of the samples; what is promised is 0.95
-	calibrationMargin  = 1.1
+	calibrationQueries = 128
+	calibrationRecall  = 0.985 // of the samples; what is promised is 0.95
+	calibrationMargin  = 1.4
 	drawnTowards       = 0.25 // of every second sample: the share of another stored vector
 )
 

@@ -76,11 +76,11 @@ func (e *Engine) follow(w index.Watcher) {
 				return
 			}
 			e.host.Log.Warn("vectors: the watch of the index broke; open indexes are loaded again", "err", err)
-			for _, o := range e.opens() {
-				e.forget(o)
-			}
 			var at index.Position
 			if w, at, err = e.watch(e.ctx); err == nil {
+				for _, o := range e.opens() { // after the watch began, so that whatever loads anew misses nothing
+					e.forget(o)
+				}
 				e.follower.reach(at)
 				break
 			}
