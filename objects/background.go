@@ -141,7 +141,11 @@ func (s *Store) repairLoop() {
 		if err := s.journal.Reconfigure(s.life); err != nil {
 			s.host.Log.Warn("journal not moved", "error", err)
 		}
-		report, err := s.Repair(s.life, RepairOptions{trusting: !s.repairs.doubted()})
+		doubted := s.repairs.doubted()
+		report, err := s.Repair(s.life, RepairOptions{trusting: !doubted})
+		if doubted && (err != nil || report.Damaged != report.Healed) {
+			s.repairs.asked.Store(true) // what could not be placed now must not be believed to be there
+		}
 		if s.life.Err() != nil {
 			return
 		}
