@@ -267,7 +267,7 @@ func (r *repair) value(ctx context.Context, item index.Item) error {
 func (r *repair) swap(ctx context.Context, item index.Item, value []byte) error {
 	txn := index.Txn{
 		Conditions: []index.Condition{{Kind: index.KeyVersion, Key: item.Key, Version: item.Version}},
-		Mutations:  []index.Mutation{{Kind: index.Put, Key: item.Key, Value: value}},
+		Mutations:  []index.Mutation{{Kind: index.Put, Key: item.Key, Value: value, Moved: true}},
 	}
 	if _, err := io.ReadFull(r.s.host.Entropy, txn.RequestID[:]); err != nil {
 		return fmt.Errorf("draw a request id: %w", err)

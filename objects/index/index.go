@@ -169,4 +169,7 @@ type Mutation struct {
 	End   []byte // DeleteRange only
 	Value []byte // Put only
 	Guard *Condition
+	// Moved, Put only: the value names the same things as the former one, at other
+	// places. It is put like any other; a watcher can tell it from news.
+	Moved bool
 }

@@ -77,6 +77,9 @@ func (s *tally) mutation(m *Mutation) error {
 	if len(m.Value) > 0 && m.Kind != Put {
 		return fmt.Errorf("%w: value in a mutation of kind %d", ErrMalformed, m.Kind)
 	}
+	if m.Moved && m.Kind != Put {
+		return fmt.Errorf("%w: mutation of kind %d is moved", ErrMalformed, m.Kind)
+	}
 	if err := checkKeys(m.Key, m.End, m.Kind == DeleteRange); err != nil {
 		return err
 	}

@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// Encoded transaction, version 1, little endian. A transaction has exactly one
-// encoding: reserved bytes are zero, and nothing follows the checksum.
+// Encoded transaction, little endian. A transaction has exactly one encoding:
+// reserved bytes are zero, and nothing follows the checksum. Version 2 is that of
+// a transaction with a mutation that is Moved, version 1 that of all others.
 //
 //	 0   1  version
 //	 1   1  zero
@@ -24,7 +25,7 @@ import (
 // A condition:                             A mutation:
 //
 //	 0  1  kind                              0  1  kind
-//	 1  2  key bytes k                       1  1  1 where a guard follows, else 0
+//	 1  2  key bytes k                       1  1  flags: 1 a guard follows · 2 Moved
 //	 3  2  end bytes e; RangeEmpty only      2  2  key bytes k
 //	 5  8  version; KeyVersion only          4  2  end bytes e; DeleteRange only
 //	13  k  key                               6  4  value bytes v; Put only
@@ -32,11 +33,13 @@ import (
 //	                                         …     then the guard, as a condition
 const (
 	txnVersion      = 1
+	txnVersionMoved = 2
 	txnHeaderBytes  = 32
 	conditionBytes  = 13
 	mutationBytes   = 10
 	txnTrailerBytes = 4
 	hasGuard        = 1
+	isMoved         = 2
 
 	// EncodedBytesMax bounds one encoded transaction.
 	EncodedBytesMax = EntryBytesMax + txnHeaderBytes + conditionsMax*(conditionBytes+mutationBytes) + txnTrailerBytes
@@ -60,7 +63,7 @@ func (p Proposal) Encode(b []byte) ([]byte, error) {
 		return nil, err
 	}
 	start := len(b)
-	b = append(b, txnVersion, 0)
+	b = append(b, p.version(), 0)
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(p.Conditions)))
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(p.Mutations)))
 	b = append(b, 0, 0)
@@ -75,6 +78,15 @@ func (p Proposal) Encode(b []byte) ([]byte, error) {
 	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b[start:], castagnoli)), nil
 }
 
+func (t *Txn) version() byte {
+	for i := range t.Mutations {
+		if t.Mutations[i].Moved {
+			return txnVersionMoved
+		}
+	}
+	return txnVersion
+}
+
 func appendCondition(b []byte, c *Condition) []byte {
 	b = append(b, byte(c.Kind))
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(c.Key)))
@@ -85,10 +97,7 @@ func appendCondition(b []byte, c *Condition) []byte {
 }
 
 func appendMutation(b []byte, m *Mutation) []byte {
-	b = append(b, byte(m.Kind), 0)
-	if m.Guard != nil {
-		b[len(b)-1] = hasGuard
-	}
+	b = append(b, byte(m.Kind), m.flags())
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(m.Key)))
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(m.End)))
 	b = binary.LittleEndian.AppendUint32(b, uint32(len(m.Value)))
@@ -101,6 +110,16 @@ func appendMutation(b []byte, m *Mutation) []byte {
 	return b
 }
 
+func (m *Mutation) flags() (f byte) {
+	if m.Guard != nil {
+		f |= hasGuard
+	}
+	if m.Moved {
+		f |= isMoved
+	}
+	return f
+}
+
 // DecodeProposal reads an encoded transaction. The result shares b's memory.
 func DecodeProposal(b []byte) (Proposal, error) {
 	var p Proposal
@@ -111,8 +130,8 @@ func DecodeProposal(b []byte) (Proposal, error) {
 	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(b[len(body):]) {
 		return p, fmt.Errorf("%w: checksum", ErrEncoding)
 	}
-	if body[0] != txnVersion {
-		return p, fmt.Errorf("%w: version %d, this is version %d", ErrEncoding, body[0], txnVersion)
+	if body[0] != txnVersion && body[0] != txnVersionMoved {
+		return p, fmt.Errorf("%w: version %d, this knows %d and %d", ErrEncoding, body[0], txnVersion, txnVersionMoved)
 	}
 	d := decoder{rest: body[txnHeaderBytes:]}
 	conditions := int(binary.LittleEndian.Uint16(body[2:]))
@@ -124,7 +143,7 @@ func DecodeProposal(b []byte) (Proposal, error) {
 	copy(p.RequestID[:], body[16:])
 	p.Conditions = d.conditions(conditions)
 	p.Mutations = d.mutations(mutations)
-	if d.bad || len(d.rest) != 0 {
+	if d.bad || len(d.rest) != 0 || p.version() != body[0] {
 		return Proposal{}, fmt.Errorf("%w: body", ErrEncoding)
 	}
 	if err := p.check(); err != nil {
@@ -201,12 +220,13 @@ func (d *decoder) mutation(m *Mutation) {
 		return
 	}
 	m.Value = d.take(int(value))
-	switch h[1] {
-	case 0:
-	case hasGuard:
+	if h[1]&^(hasGuard|isMoved) != 0 {
+		d.bad = true
+		return
+	}
+	m.Moved = h[1]&isMoved != 0
+	if h[1]&hasGuard != 0 {
 		m.Guard = new(Condition)
 		d.condition(m.Guard)
-	default:
-		d.bad = true
 	}
 }

@@ -57,8 +57,59 @@ func TestEncodedTransactionKeepsItsLayout(t *testing.T) {
 	}
 }
 
+// moved has what came with version 2.
+func moved() Proposal {
+	p := Proposal{Proposed: time.Unix(0, 1)}
+	p.Mutations = []Mutation{
+		{Kind: Put, Key: []byte("a"), Value: []byte("there"), Moved: true},
+		{Kind: Put, Key: []byte("b"), Moved: true, Guard: &Condition{Kind: KeyVersion, Key: []byte("b"), Version: 7}},
+		{Kind: Put, Key: []byte("c")},
+	}
+	return p
+}
+
+func TestMovedTransactionKeepsItsLayout(t *testing.T) {
+	want := strings.Join([]string{
+		"02 00",          // version
+		"0000 0300 0000", // conditions, mutations
+		"0100000000000000",
+		"00000000000000000000000000000000",
+		"01 02 0100 0000 05000000 61 7468657265",                          // put a, moved
+		"01 03 0100 0000 00000000 62", "03 0100 0000 0700000000000000 62", // put b, moved and guarded
+		"01 00 0100 0000 00000000 63",
+		"90ecfee0",
+	}, "")
+	b, err := moved().Encode(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := hex.EncodeToString(b); got != strings.ReplaceAll(want, " ", "") {
+		t.Fatalf("encoded\n%s, want\n%s", got, strings.ReplaceAll(want, " ", ""))
+	}
+}
+
+// TestVersionsOfATransactionAreNotMixed: what is not moved has the encoding that
+// every release knows.
+func TestVersionsOfATransactionAreNotMixed(t *testing.T) {
+	for _, p := range []Proposal{everyKind(), moved()} {
+		b, err := p.Encode(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b[0] = txnVersion + txnVersionMoved - b[0]
+		if _, err := DecodeProposal(sealed(b[:len(b)-txnTrailerBytes])); !errors.Is(err, ErrEncoding) {
+			t.Fatalf("version %d: got %v, want ErrEncoding", b[0], err)
+		}
+	}
+}
+
 func TestEncodedTransactionDecodesToItself(t *testing.T) {
-	want := everyKind()
+	for _, want := range []Proposal{everyKind(), moved()} {
+		decodesToItself(t, want)
+	}
+}
+
+func decodesToItself(t *testing.T, want Proposal) {
 	b, err := want.Encode([]byte("before"))
 	if err != nil {
 		t.Fatal(err)
@@ -116,6 +167,7 @@ func TestTransactionsBeyondLimitsAreRefused(t *testing.T) {
 		{"unknown guard", Txn{Mutations: []Mutation{{Kind: Put, Key: []byte("k"), Guard: &Condition{}}}}, ErrMalformed},
 		{"value of a delete", Txn{Mutations: []Mutation{{Kind: Delete, Key: []byte("k"), Value: []byte("v")}}}, ErrMalformed},
 		{"end of a put", Txn{Mutations: []Mutation{{Kind: Put, Key: []byte("k"), End: []byte("l")}}}, ErrMalformed},
+		{"moved delete", Txn{Mutations: []Mutation{{Kind: Delete, Key: []byte("k"), Moved: true}}}, ErrMalformed},
 		{"version of an existence", Txn{Conditions: []Condition{{Kind: KeyExists, Key: []byte("k"), Version: 1}}}, ErrMalformed},
 	}
 	for _, c := range cases {
@@ -145,7 +197,7 @@ func fill[T any](n int, v T) []T {
 // FuzzDecodeProposal: whatever decodes encodes to the same bytes, so that
 // a transaction has one encoding.
 func FuzzDecodeProposal(f *testing.F) {
-	for _, p := range []Proposal{{}, everyKind()} {
+	for _, p := range []Proposal{{}, everyKind(), moved()} {
 		b, err := p.Encode(nil)
 		if err != nil {
 			f.Fatal(err)

@@ -128,6 +128,7 @@ func (g generator) condition() index.Condition {
 
 func (g generator) mutation() index.Mutation {
 	m := put(g.key(), rapid.StringN(0, 4, 8).Draw(g.t, "value"))
+	m.Moved = rapid.IntRange(0, 7).Draw(g.t, "moved") == 0
 	switch rapid.IntRange(0, 5).Draw(g.t, "mutation") {
 	case 0:
 		m = remove(g.key())

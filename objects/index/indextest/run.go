@@ -40,6 +40,7 @@ func Run(t *testing.T, open Opener) {
 		{"WatchersSeeEveryEntryInOrder", watchersSeeAll},
 		{"WatchContinuesASnapshot", watchContinuesSnapshot},
 		{"WatchersSeeFailedEntriesEmpty", watchersSeeFailedEmpty},
+		{"WatchersTellMovedValuesFromNew", watchersTellMoved},
 		{"SlowWatchersMissNothing", slowWatchersMissNothing},
 		{"WatchersWait", watchersWait},
 		{"HistoriesAreLinearizable", func(t *testing.T, i index.Index) { Histories(t, i, nil) }},

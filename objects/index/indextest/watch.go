@@ -257,6 +257,41 @@ func watchersSeeFailedEmpty(t *testing.T, i index.Index) {
 	}
 }
 
+// watchersTellMoved: a moved value is put like any other, so that whoever read
+// the former one conflicts, and only watchers can tell the two apart.
+func watchersTellMoved(t *testing.T, i index.Index) {
+	first := must(t, i, put("a", "here")).Version
+	from, err := i.Position(patient(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := watch(t, i, from)
+	move := put("a", "there")
+	move.Moved = true
+	skipped := guarded(put("b", "there"), exists("b"))
+	skipped.Moved = true
+	r := must(t, i, guarded(move, atVersion("a", first)), skipped, put("c", "new"))
+	if item := want(t, i, "a", "there"); item.Version != r.Version || fmt.Sprint(r.Applied) != "[true false true]" {
+		t.Fatalf("version %d, applied %v; the commit said version %d", item.Version, r.Applied, r.Version)
+	}
+	wantAbsent(t, i, "b")
+	stale := index.Txn{Conditions: []index.Condition{atVersion("a", first)}, Mutations: []index.Mutation{put("a", "lost")}}
+	if _, err := i.Commit(patient(t), stale); failedCondition(t, err) != 0 {
+		t.Fatal("a transaction that read the value before it moved was applied")
+	}
+	for _, w := range []index.Watcher{live, watch(t, i, from)} {
+		e, err := w.Next(patient(t))
+		if err != nil || len(e.Mutations) != 2 || !e.Mutations[0].Moved || e.Mutations[1].Moved {
+			t.Fatalf("the entry is %+v, %v; want a moved value and a new one", e, err)
+		}
+	}
+	unmovable := remove("a")
+	unmovable.Moved = true
+	if _, err := i.Commit(patient(t), index.Txn{Mutations: []index.Mutation{unmovable}}); !errors.Is(err, index.ErrMalformed) {
+		t.Fatalf("a moved delete: %v, want ErrMalformed", err)
+	}
+}
+
 // slowWatchersMissNothing: nobody waits for a watcher, and it reads what it
 // missed from where it is kept.
 func slowWatchersMissNothing(t *testing.T, i index.Index) {
