@@ -137,7 +137,10 @@ func (e *Engine) sort(concerned map[*opened][]change, key ours, m *index.Mutatio
 		}
 		return
 	}
-	content := e.handover.take(m.Key, m.Value)
+	var content any
+	if !m.Moved {
+		content = e.handover.take(m.Key, m.Value)
+	}
 	e.mu.Lock()
 	o := e.mu.byInc[key.inc]
 	e.mu.Unlock()

@@ -145,13 +145,15 @@ func (e *Engine) steady(ctx context.Context, bucket, name string, f func(*opened
 		if o, err = e.use(ctx, bucket, name); err != nil {
 			return err
 		}
-		before := o.moment().upkeepVersion
+		before := o.moment().view
 		err = f(o)
-		switch {
-		case err == nil:
+		if err == nil {
 			return nil
-		case errors.Is(err, errMoved):
-		case ctx.Err() != nil, o.moment().upkeepVersion == before && !o.isStale():
+		}
+		if errors.Is(err, errMoved) {
+			continue
+		}
+		if e.barrier(ctx) != nil || o.moment().view == before && !o.isStale() {
 			return err
 		}
 	}

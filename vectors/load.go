@@ -118,18 +118,42 @@ func (e *Engine) load(o *opened) {
 	e.wake()
 }
 
-// load reads the index as of one moment, then takes in what came meanwhile.
+// loadsMax bounds how often a load begins anew because what it was about to read moved.
+const loadsMax = 8
+
+// load reads the index as of one moment, then takes in what came meanwhile. Where it
+// cannot read what repair or upkeep moved since that moment, it takes another.
 func (o *opened) load(ctx context.Context) error {
+	for try := 1; ; try++ {
+		at, err := o.loadOnce(ctx)
+		if err == nil {
+			return o.catchUp(ctx, at)
+		}
+		if try == loadsMax || errors.Is(err, errChanged) || o.e.barrier(ctx) != nil || !o.changedAfter(at) {
+			return err
+		}
+	}
+}
+
+// changedAfter reports whether the follower left an entry that is not covered.
+func (o *opened) changedAfter(at index.Position) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := len(o.mu.loading)
+	return n > 0 && !at.Covers(o.mu.loading[n-1].at)
+}
+
+func (o *opened) loadOnce(ctx context.Context) (index.Position, error) {
 	snap, err := o.e.index.Snapshot(ctx)
 	if err != nil {
-		return fmt.Errorf("take a snapshot of the index: %w", err)
+		return "", fmt.Errorf("take a snapshot of the index: %w", err)
 	}
 	v, sources, err := o.readView(ctx, snap)
-	at := snap.Position()
 	if err = errors.Join(err, snap.Close()); err != nil {
-		return err
+		return snap.Position(), err
 	}
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	o.mu.view = v
 	for _, p := range v.tail {
 		o.mu.seq = max(o.mu.seq, p.version)
@@ -137,8 +161,7 @@ func (o *opened) load(ctx context.Context) error {
 	for _, s := range sources {
 		o.mu.sources[s] = 0
 	}
-	o.mu.Unlock()
-	return o.catchUp(ctx, at)
+	return snap.Position(), nil
 }
 
 // catchUp applies the entries that the follower left while loading.

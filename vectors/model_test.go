@@ -10,6 +10,7 @@ import (
 	"sort"
 	"sync"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -219,7 +220,7 @@ func TestHistoriesAgreeWithBruteForce(t *testing.T) {
 		_, err := h.e.CreateIndex(background, bucket, Spec{Name: "docs", Dimension: modelDim, Metric: h.metric})
 		h.ok(err)
 		for range rapid.IntRange(5, 25).Draw(r, "operations") {
-			switch rapid.IntRange(0, 9).Draw(r, "operation") {
+			switch rapid.IntRange(0, 10).Draw(r, "operation") {
 			case 0, 1, 2, 3:
 				h.put()
 			case 4:
@@ -230,6 +231,8 @@ func TestHistoriesAgreeWithBruteForce(t *testing.T) {
 				h.ok(h.e.Flush(background))
 			case 8:
 				h.reopen()
+			case 9:
+				h.store.repair(t)
 			}
 			h.check()
 		}
@@ -250,7 +253,7 @@ func (h *history) reopenFirst() {
 	h.e = e
 }
 
-// TestConcurrentWritersAreNeverMissed: while upkeep runs beside writers, each
+// TestConcurrentWritersAreNeverMissed: while upkeep and repair run beside writers, each
 // writer's own vector is its own nearest neighbour as soon as it was answered.
 func TestConcurrentWritersAreNeverMissed(t *testing.T) {
 	rounds := 60
@@ -271,7 +274,21 @@ func TestConcurrentWritersAreNeverMissed(t *testing.T) {
 			}
 		})
 	}
+	var repairer sync.WaitGroup
+	written := make(chan struct{})
+	repairer.Go(func() {
+		for {
+			select {
+			case <-written:
+				return
+			case <-time.After(time.Millisecond):
+				s.repair(t)
+			}
+		}
+	})
 	writers.Wait()
+	close(written)
+	repairer.Wait()
 	for _, e := range engines {
 		must(t, e.Flush(background))
 	}

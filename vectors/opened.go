@@ -2,6 +2,7 @@ package vectors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -115,6 +116,8 @@ type delta struct {
 	upkeep     *upkeepRecord
 	version    uint64
 	sources    []objects.VersionID
+
+	movedRowFiles []*rowFile // known, at other places
 }
 
 func (o *opened) decode(ctx context.Context, version uint64, changes []change) (*delta, error) {
@@ -132,6 +135,9 @@ func (o *opened) decode(ctx context.Context, version uint64, changes []change) (
 }
 
 func (o *opened) decodeOne(ctx context.Context, d *delta, c change) error {
+	if c.mutation.Moved {
+		return o.decodeMoved(d, c)
+	}
 	put := c.mutation.Kind == index.Put
 	d.structural = d.structural || !put || c.key.kind != keyTail
 	switch c.key.kind {
@@ -167,6 +173,46 @@ func (o *opened) decodeOne(ctx context.Context, d *delta, c change) error {
 		d.upkeep = &u
 		return err
 	}
+	return nil
+}
+
+// errUnknownMoved: repair moved what this memory does not have.
+var errUnknownMoved = errors.New("vectors: what was moved is not known")
+
+// decodeMoved takes the new places of segments and row files. The rows of a push and
+// the list of superseded ids are in memory, with no place.
+func (o *opened) decodeMoved(d *delta, c change) error {
+	switch c.key.kind {
+	case keySegment:
+		return o.moveSegment(d, c)
+	case keyRowFile:
+		f, err := openRowFile(c.mutation.Value)
+		if err == nil && rowFileFrom(o.mu.view.rowFiles, f.file.FirstID) < 0 {
+			err = errUnknownMoved
+		}
+		d.structural = true
+		d.movedRowFiles = append(d.movedRowFiles, f)
+		return err
+	}
+	return nil
+}
+
+func (o *opened) moveSegment(d *delta, c change) error {
+	seq, err := parseHex(c.key.rest)
+	if err != nil {
+		return err
+	}
+	blobs, _, err := objects.DecodeValue(slices.Clone(c.mutation.Value))
+	if err != nil {
+		return err
+	}
+	old := o.mu.view.segments[seq]
+	if old == nil || len(blobs) != 1 || blobs[0].Bytes != old.blob.Bytes {
+		return errUnknownMoved
+	}
+	moved := *old
+	moved.blob = blobs[0]
+	d.structural, d.segments[seq] = true, &moved
 	return nil
 }
 

@@ -24,6 +24,8 @@ type memoryStore struct {
 	mu    sync.Mutex
 	blobs map[[16]byte][]byte
 	next  uint64
+
+	beforeRead func() // called once, by the next read of stripes; guarded by mu
 }
 
 const bucket = "shelf"
@@ -73,6 +75,12 @@ func (s *memoryStore) ReadBlob(_ context.Context, b objects.Blob, p []byte, off 
 	data := b.Inline
 	if len(b.Stripes) > 0 {
 		s.mu.Lock()
+		if before := s.beforeRead; before != nil {
+			s.beforeRead = nil
+			s.mu.Unlock()
+			before()
+			s.mu.Lock()
+		}
 		data = s.blobs[b.Stripes[0].ID]
 		s.mu.Unlock()
 	}
@@ -81,6 +89,61 @@ func (s *memoryStore) ReadBlob(_ context.Context, b objects.Blob, p []byte, off 
 	}
 	copy(p, data[off:])
 	return nil
+}
+
+// repair moves all stripes to other places, as repair of the object layer does, and
+// gives up the old ones at once. It returns the number of values that it moved.
+func (s *memoryStore) repair(t testing.TB) (moved int) {
+	t.Helper()
+	for it, err := range s.ix.Scan(background, nil, nil, index.ScanOptions{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if blobs, payload, err := objects.DecodeValue(bytes.Clone(it.Value)); err == nil && len(blobs) > 0 {
+			moved += s.move(t, it, blobs, payload)
+		}
+	}
+	return moved
+}
+
+func (s *memoryStore) move(t testing.TB, it index.Item, blobs []objects.Blob, payload []byte) int {
+	stripes, old := 0, [][16]byte{}
+	for i := range blobs {
+		if len(blobs[i].Stripes) == 0 {
+			continue
+		}
+		s.mu.Lock()
+		s.next++
+		data := s.blobs[blobs[i].Stripes[0].ID]
+		old = append(old, blobs[i].Stripes[0].ID)
+		for j := range blobs[i].Stripes {
+			binary.LittleEndian.PutUint64(blobs[i].Stripes[j].ID[:], s.next)
+			stripes++
+		}
+		s.blobs[blobs[i].Stripes[0].ID] = data
+		s.mu.Unlock()
+	}
+	if stripes == 0 {
+		return 0
+	}
+	key := bytes.Clone(it.Key)
+	_, err := s.ix.Commit(background, index.Txn{
+		Conditions: []index.Condition{{Kind: index.KeyVersion, Key: key, Version: it.Version}},
+		Mutations:  []index.Mutation{{Kind: index.Put, Key: key, Value: objects.EncodeValue(blobs, payload), Moved: true}},
+	})
+	var changed *index.ConditionError
+	if errors.As(err, &changed) {
+		return 0
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, id := range old {
+		delete(s.blobs, id)
+	}
+	return 1
 }
 
 // putObject makes version v the current one of an object; dropObject deletes it.

@@ -97,6 +97,9 @@ func (o *opened) keepUp(ctx context.Context, all bool) error {
 			if err := o.e.barrier(ctx); err != nil {
 				return err
 			}
+			if o.moment().upkeepVersion == m.upkeepVersion { // memory is behind for good
+				o.e.forget(o)
+			}
 		case err != nil:
 			return fmt.Errorf("%s: %w", p.name, err)
 		}

@@ -88,12 +88,8 @@ func emptyView() *view {
 	return &view{homes: map[uint32]*home{}, segments: map[uint64]*segmentFile{}, deltas: map[uint32][]ref{}, dead: map[uint64]uint64{}}
 }
 
-// join adds a push to the tail. One that is there already is passed over: repair puts its
-// record again when it moves the frame's shards, which changes nothing that is in memory.
+// join adds a push to the tail.
 func (v *view) join(spec *Spec, p *push) {
-	if slices.ContainsFunc(v.tail, func(t *push) bool { return t.key == p.key }) {
-		return
-	}
 	v.tail = append(v.tail, p)
 	v.tailRows += p.rows()
 	v.tailBytes += p.bytes()
@@ -132,7 +128,7 @@ func (v *view) next(spec *Spec, d *delta) *view {
 	n := &view{
 		upkeep: v.upkeep, upkeepVersion: v.upkeepVersion, superseded: v.superseded, centroids: v.centroids,
 		homes: maps.Clone(v.homes), segments: maps.Clone(v.segments),
-		rowFiles: replaced(v.rowFiles, d.rowFiles),
+		rowFiles: withRowFiles(v.rowFiles, d),
 	}
 	if d.upkeep != nil {
 		n.upkeep, n.upkeepVersion = *d.upkeep, d.version
@@ -209,18 +205,20 @@ func (n *view) settle() {
 	}
 }
 
-// replaced adds row files; one that is there already, which repair moved, takes its old place.
-func replaced(old, now []*rowFile) []*rowFile {
+// withRowFiles puts moved row files in their old places, and adds new ones.
+func withRowFiles(old []*rowFile, d *delta) []*rowFile {
 	list := slices.Clone(old)
-	for _, f := range now {
-		at := slices.IndexFunc(list, func(o *rowFile) bool { return o.file.FirstID == f.file.FirstID })
-		if at >= 0 {
+	for _, f := range d.movedRowFiles {
+		if at := rowFileFrom(list, f.file.FirstID); at >= 0 {
 			list[at] = f
-		} else {
-			list = append(list, f)
 		}
 	}
-	return list
+	return append(list, d.rowFiles...)
+}
+
+// rowFileFrom finds a row file by its first id, which no other has.
+func rowFileFrom(list []*rowFile, first uint64) int {
+	return slices.IndexFunc(list, func(f *rowFile) bool { return f.file.FirstID == first })
 }
 
 // takeTail moves on what was not folded. Rows whose neighbourhood moved are
