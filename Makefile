@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.1
 SECONDS_EACH ?= 20
 
-.PHONY: run build console test test-go test-web test-clients lint generate check-generated bench fuzz soak data demo clean
+.PHONY: run build console test test-go test-web test-clients lint generate check-generated bench bench-objects fuzz soak data demo clean
 
 run: build ## build everything and start the server on 127.0.0.1:9000
 	exec bin/tarn serve $(ARGS)
@@ -43,6 +43,11 @@ check-generated: ## fails where the committed generated code is stale
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./objects/... ./vectors/... ./ingest/... ./bench/...
+
+bench-objects: ## the object layer beside bare HTTP and the raw disk; ARGS="-rounds 5 -span 2s"
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/tarn-bench ./cmd/tarn
+	$(GO) build -trimpath -o bin/bench-objects ./bench/objects
+	bin/bench-objects -tarn bin/tarn-bench $(ARGS)
 
 fuzz: ## SECONDS_EACH of each fuzz target
 	@scripts/fuzz $(SECONDS_EACH)
