@@ -142,8 +142,9 @@ func (s *Store) repairLoop() {
 			s.host.Log.Warn("journal not moved", "error", err)
 		}
 		doubted := s.repairs.doubted()
-		report, err := s.Repair(s.life, RepairOptions{trusting: !doubted})
-		if doubted && (err != nil || report.Damaged != report.Healed) {
+		_, scan := s.repairs.owners()
+		report, err := s.Repair(s.life, RepairOptions{trusting: !doubted, queued: !doubted && !scan})
+		if doubted && (err != nil || !report.Complete()) {
 			s.repairs.asked.Store(true) // what could not be placed now must not be believed to be there
 		}
 		if s.life.Err() != nil {
@@ -152,7 +153,7 @@ func (s *Store) repairLoop() {
 		if s.o.Events.Repaired != nil {
 			s.o.Events.Repaired(report, err)
 		}
-		if err == nil && report.Damaged == report.Healed {
+		if err == nil && report.Complete() {
 			retry = s.o.RepairPause
 		} else {
 			retry = min(2*retry, repairPauseMax)

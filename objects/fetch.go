@@ -16,6 +16,7 @@ import (
 type fetch struct {
 	s       *Store
 	st      *Stripe
+	owner   []byte // key of the value that names the stripe; nil: not known
 	answers chan fetched
 	calls   []*call
 	waiting int    // answers that will come, unless a drive hangs
@@ -52,9 +53,9 @@ type fetched struct {
 
 // fetch gives the bytes [lo, hi) of a stripe as pieces, in order. The caller
 // releases them.
-func (s *Store) fetch(ctx context.Context, st *Stripe, lo, hi int) ([]part, error) {
+func (s *Store) fetch(ctx context.Context, st *Stripe, owner []byte, lo, hi int) ([]part, error) {
 	n := len(st.Shards)
-	f := &fetch{s: s, st: st, answers: make(chan fetched, 2*n)} // each shard is asked at most twice
+	f := &fetch{s: s, st: st, owner: owner, answers: make(chan fetched, 2*n)} // each shard is asked at most twice
 	f.others.asked, f.others.data = make([]bool, n), make([][]byte, n)
 	f.cut(lo, hi)
 	for i := range f.parts {
@@ -215,7 +216,7 @@ func (f *fetch) fail(a fetched) {
 	number := f.st.Shards[a.shard].Drive
 	f.causes = append(f.causes, fmt.Errorf("shard %d on drive %d: %w", a.shard, number, a.err))
 	if !errors.Is(a.err, context.Canceled) && !errors.Is(a.err, context.DeadlineExceeded) {
-		f.s.repairs.report(shardID{f.st.ID, uint8(a.shard)})
+		f.s.repairs.report(shardID{f.st.ID, uint8(a.shard)}, f.owner)
 		f.s.o.Events.shardBad(f.st.ID, a.shard, number, a.err)
 	}
 }

@@ -52,21 +52,21 @@ func (s *Store) Open(ctx context.Context, bucket, key string) (*ObjectReader, er
 	if err != nil {
 		return nil, err
 	}
-	body, err := s.body(bucket, p)
+	body, err := s.body(bucket, key, p)
 	if err != nil {
 		return nil, fmt.Errorf("open %s/%s: %w", bucket, clip(key), err)
 	}
 	return NewObjectReader(p.record.object(bucket, key, p.revision), body), nil
 }
 
-func (s *Store) body(bucket string, p *present) (Body, error) {
+func (s *Store) body(bucket, key string, p *present) (Body, error) {
 	if p.record.segments.kind != 0 {
 		return &segmentedBody{store: s, bucket: bucket, segments: p.record.segments}, nil
 	}
 	if len(p.blobs) != 1 || p.blobs[0].Bytes != p.record.bytes {
 		return nil, fmt.Errorf("%w: its blob has not the object's %d bytes", ErrCorruptIndexItem, p.record.bytes)
 	}
-	return s.OpenBlob(p.blobs[0]), nil
+	return s.openBlob(p.blobs[0], ObjectKey(bucket, key)), nil
 }
 
 // NewReader reads n bytes from offset off, or fewer where the object ends; a

@@ -1,7 +1,6 @@
 package objects
 
 import (
-	"context"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -85,36 +84,6 @@ func (s *Store) Drives() []DriveStatus {
 	s.adopting.Lock()
 	defer s.adopting.Unlock()
 	return append(all, s.strays...)
-}
-
-// Redundancy counts the blobs that lie on drives by what they still stand.
-type Redundancy struct {
-	Spare []int64 // by the number of drives that may yet be lost, from 0 to m
-	Lost  int64   // blobs with a stripe of which fewer than k shards can be read now
-}
-
-// Redundancy scans the index. It believes drives that are well to have what was
-// written to them, but for shards that a read found to be bad.
-func (s *Store) Redundancy(ctx context.Context) (Redundancy, error) {
-	r := Redundancy{Spare: make([]int64, s.o.ParityShards+1)}
-	err := s.eachBlob(ctx, func(b *Blob) {
-		if len(b.Stripes) == 0 {
-			return
-		}
-		spare := s.o.ParityShards
-		for i := range b.Stripes {
-			spare = min(spare, s.spare(&b.Stripes[i]))
-		}
-		if spare < 0 {
-			r.Lost++
-		} else {
-			r.Spare[spare]++
-		}
-	})
-	if err != nil {
-		return r, fmt.Errorf("count redundancy: %w", err)
-	}
-	return r, nil
 }
 
 // spare is how many more shards of a stripe may be lost.

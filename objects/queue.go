@@ -1,11 +1,17 @@
 package objects
 
 import (
+	"bytes"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/tarnlake/tarn/objects/index"
 )
 
-// badMax bounds the shards that are remembered as bad.
+// badMax bounds the stripes that are remembered as damaged. Beyond it a scan of
+// the index finds them.
 const badMax = 1 << 16
 
 // shardID names one shard of one stripe.
@@ -14,25 +20,36 @@ type shardID struct {
 	shard  uint8
 }
 
-// repairs are the stripes known to need repair; whose they are, a scan of the
-// index tells.
+// damage is what is known of one stripe that needs repair.
+type damage struct {
+	owner  []byte // key of the index value that names it; nil: not known
+	shards uint64 // a bit each: those that a read found to be bad
+	found  time.Time
+}
+
+// repairs are the stripes known to need repair. Those whose owner is known are
+// repaired without a scan of the index.
 type repairs struct {
+	now   func() time.Time
 	due   chan struct{} // holds one token when there is work
 	asked atomic.Bool   // drives may lack what was written to them
-	now   struct {
+	state struct {
 		sync.Mutex
 		running bool
 		report  RepairReport
 	}
-	bad struct {
+	mu struct {
 		sync.Mutex
-		shards map[shardID]bool // reported by reads
+		damaged  map[[16]byte]damage
+		overflow bool // some are not in the map
 	}
 }
 
-func (r *repairs) init() {
+func (r *repairs) init(now func() time.Time) {
+	r.now = now
 	r.due = make(chan struct{}, 1)
-	r.bad.shards = map[shardID]bool{}
+	r.mu.damaged = map[[16]byte]damage{}
+	r.mu.overflow = true // what was left incomplete before
 }
 
 func (r *repairs) wake() {
@@ -51,39 +68,133 @@ func (r *repairs) doubt() {
 func (r *repairs) doubted() bool { return r.asked.Swap(false) }
 
 // incomplete: a stripe was written without all of its shards.
-func (r *repairs) incomplete([16]byte) { r.wake() }
+func (r *repairs) incomplete(stripe [16]byte) { r.note(stripe, nil, 0) }
 
-// report: a read of a shard failed.
-func (r *repairs) report(id shardID) {
-	r.bad.Lock()
-	if len(r.bad.shards) < badMax {
-		r.bad.shards[id] = true
+// report: a read of a shard failed. owner may be nil.
+func (r *repairs) report(id shardID, owner []byte) { r.note(id.stripe, owner, 1<<id.shard) }
+
+func (r *repairs) note(stripe [16]byte, owner []byte, shards uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d, known := r.mu.damaged[stripe]
+	if !known {
+		d.found = r.now()
 	}
-	r.bad.Unlock()
+	if d.owner == nil {
+		d.owner = bytes.Clone(owner)
+	}
+	d.shards |= shards
+	if known || len(r.mu.damaged) < badMax {
+		r.mu.damaged[stripe] = d
+	} else {
+		r.mu.overflow = true
+	}
 	r.wake()
 }
 
-func (r *repairs) reported(id shardID) bool {
-	r.bad.Lock()
-	defer r.bad.Unlock()
-	return r.bad.shards[id]
+// committed: values were put. They may name stripes that were written incomplete.
+func (r *repairs) committed(mutations []index.Mutation) {
+	if r.queued() == 0 {
+		return
+	}
+	for _, m := range mutations {
+		blobs, _, err := DecodeValue(m.Value)
+		if m.Kind != index.Put || err != nil {
+			continue
+		}
+		for i := range blobs {
+			for j := range blobs[i].Stripes {
+				r.named(blobs[i].Stripes[j].ID, m.Key)
+			}
+		}
+	}
 }
 
-func (r *repairs) forget(id shardID) {
-	r.bad.Lock()
-	defer r.bad.Unlock()
-	delete(r.bad.shards, id)
+// named: the owner of a stripe became known.
+func (r *repairs) named(stripe [16]byte, owner []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if d, known := r.mu.damaged[stripe]; known && d.owner == nil {
+		d.owner = bytes.Clone(owner)
+		r.mu.damaged[stripe] = d
+		r.wake()
+	}
 }
+
+// reported tells whether a read found a shard to be bad.
+func (r *repairs) reported(id shardID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.damaged[id.stripe].shards&(1<<id.shard) != 0
+}
+
+// forget: a shard is well.
+func (r *repairs) forget(id shardID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if d, known := r.mu.damaged[id.stripe]; known {
+		d.shards &^= 1 << id.shard
+		r.mu.damaged[id.stripe] = d
+	}
+}
+
+// done: a stripe lacks nothing, or nobody names it any more. It returns when the
+// damage was found; zero where it was not queued.
+func (r *repairs) done(stripe [16]byte) (found time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	found = r.mu.damaged[stripe].found
+	delete(r.mu.damaged, stripe)
+	return found
+}
+
+// queued counts the stripes that wait.
+func (r *repairs) queued() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.mu.damaged)
+}
+
+// owners of the damaged stripes; scan: there are some whose owner is not known.
+func (r *repairs) owners() (keys [][]byte, scan bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, d := range r.mu.damaged {
+		if d.owner == nil {
+			scan = true
+		} else {
+			keys = append(keys, d.owner)
+		}
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	return slices.CompactFunc(keys, bytes.Equal), scan || r.mu.overflow
+}
+
+// scanned: every value of the index was looked at, and what was known before the
+// scan has been seen. What is still queued from then is named by nobody.
+func (r *repairs) scanned(began time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mu.overflow = false
+	for stripe, d := range r.mu.damaged {
+		if d.owner == nil && r.now().Sub(d.found) > orphanKept && d.found.Before(began) {
+			delete(r.mu.damaged, stripe)
+		}
+	}
+}
+
+// orphanKept is how long a damaged stripe waits for somebody to name it.
+const orphanKept = time.Hour
 
 // progress is the repair under way, else the last one.
 func (r *repairs) progress() (running bool, report RepairReport) {
-	r.now.Lock()
-	defer r.now.Unlock()
-	return r.now.running, r.now.report
+	r.state.Lock()
+	defer r.state.Unlock()
+	return r.state.running, r.state.report
 }
 
 func (r *repairs) tell(running bool, report RepairReport) {
-	r.now.Lock()
-	defer r.now.Unlock()
-	r.now.running, r.now.report = running, report
+	r.state.Lock()
+	defer r.state.Unlock()
+	r.state.running, r.state.report = running, report
 }

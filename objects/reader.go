@@ -34,12 +34,17 @@ func (p *part) release() {
 type BlobReader struct {
 	s      *Store
 	blob   Blob
+	owner  []byte  // key of the index value that names it; nil: not known
 	starts []int64 // of each stripe in the blob
 }
 
 // OpenBlob reads a blob that WriteBlob made. Nothing needs to be closed.
-func (s *Store) OpenBlob(b Blob) *BlobReader {
-	r := &BlobReader{s: s, blob: b, starts: make([]int64, len(b.Stripes))}
+func (s *Store) OpenBlob(b Blob) *BlobReader { return s.openBlob(b, nil) }
+
+// openBlob also says whose blob it is, so that what a read finds to be damaged is
+// repaired without a search.
+func (s *Store) openBlob(b Blob, owner []byte) *BlobReader {
+	r := &BlobReader{s: s, blob: b, owner: owner, starts: make([]int64, len(b.Stripes))}
 	var at int64
 	for i := range b.Stripes {
 		r.starts[i] = at
@@ -84,7 +89,7 @@ func (r *BlobReader) fetch(ctx context.Context, off, end int64) ([]part, error) 
 	}
 	i := r.stripe(off)
 	st := &r.blob.Stripes[i]
-	return r.s.fetch(ctx, st, int(off-r.starts[i]), int(min(end-r.starts[i], int64(st.Bytes))))
+	return r.s.fetch(ctx, st, r.owner, int(off-r.starts[i]), int(min(end-r.starts[i], int64(st.Bytes))))
 }
 
 // stripe is the one in which an offset lies.

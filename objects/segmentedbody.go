@@ -93,7 +93,8 @@ func (r *segmentReader) next() error {
 		return fmt.Errorf("%w: segment %d has %d bytes, not %d", ErrCorruptIndexItem, number, blob.Bytes, bytes)
 	}
 	n := min(bytes, r.end-begin) - (r.off - begin)
-	r.current = &exactReader{ReadCloser: r.body.store.OpenBlob(blob).NewReader(r.ctx, r.off-begin, n), left: n}
+	owner := segmentKey(r.body.bucket, r.body.segments.kind, r.body.segments.id, number)
+	r.current = &exactReader{ReadCloser: r.body.store.openBlob(blob, owner).NewReader(r.ctx, r.off-begin, n), left: n}
 	return nil
 }
 

@@ -130,7 +130,7 @@ func newStore(o Options, idx index.Index, members []*member) (*Store, error) {
 	s.pool = erasure.NewPool(code, ShardBytesMax, o.StripesInFlight)
 	s.pins.init()
 	s.roots.s = s
-	s.repairs.init()
+	s.repairs.init(o.Host.Clock.Now)
 	s.life, s.end = context.WithCancel(context.Background())
 	return s, nil
 }

@@ -211,6 +211,9 @@ func (s *Store) Commit(ctx context.Context, tx *Tx) (index.Result, error) {
 	if errors.Is(err, index.ErrUnknown) {
 		res, err = s.learn(ctx, txn, err)
 	}
+	if err == nil {
+		s.repairs.committed(tx.mutations)
+	}
 	return res, tx.explain(err)
 }
 

@@ -1,0 +1,257 @@
+package objects
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/tarnlake/tarn/objects/index"
+)
+
+// Bounds of a mover.
+const (
+	moveValues  = 64       // values under way at once
+	moveStripes = 8        // stripes of one value at once
+	moveBytes   = 96 << 20 // of shards in memory
+	moveRetries = 5        // of a swap that met a concurrent change
+)
+
+// Relocation moves shards to other drives while the store serves: to drain a
+// drive, or to balance.
+type Relocation struct {
+	Want     func(st *Stripe) []int    // the shards that shall lie elsewhere
+	Avoid    func(drive uint16) bool   // drives that take none; nil: all take some
+	Progress func(report RepairReport) // after every some thousand values; may be nil
+}
+
+// Relocate walks the index and moves what Want names: each shard is copied, or
+// rebuilt where it cannot be read, written to another drive that is well in a
+// distinct failure domain, read back, and swapped into the index unless its value
+// changed meanwhile. What cannot be placed stays where it is: Damaged, not Healed.
+// It may be cut off anywhere; begun again it goes on with what is left.
+func (s *Store) Relocate(ctx context.Context, r Relocation) (RepairReport, error) {
+	m := s.newMover()
+	defer m.end()
+	m.moves, m.avoid = true, r.Avoid
+	m.want = func(_ context.Context, st *Stripe) []int { return r.Want(st) }
+	report := RepairReport{Began: s.host.Clock.Now()}
+	w := &walk{m: m, told: func() {
+		if m.sum(&report); r.Progress != nil {
+			r.Progress(report)
+		}
+	}}
+	err := m.root(ctx)
+	if err == nil {
+		err = w.through(ctx)
+	}
+	w.told()
+	if err != nil {
+		return report, fmt.Errorf("relocate: %w", err)
+	}
+	return report, nil
+}
+
+// mover gives shards new places: it copies or rebuilds them, reads them back, and
+// swaps the values of the index that name them.
+type mover struct {
+	s     *Store
+	want  func(ctx context.Context, st *Stripe) []int // shards that need a place
+	moves bool                                        // they can be read where they are, and go elsewhere
+	avoid func(drive uint16) bool
+	hold  *hold
+	room  *semaphore.Weighted // bytes
+	swaps *swaps
+	count struct {
+		sync.Mutex
+		healed, bytes int64
+		failed        map[[16]byte]bool // stripes that were not healed; true: too few shards are good
+	}
+}
+
+func (s *Store) newMover() *mover {
+	m := &mover{s: s, hold: s.pins.hold(), room: semaphore.NewWeighted(moveBytes), swaps: newSwaps(s)}
+	m.count.failed = map[[16]byte]bool{}
+	return m
+}
+
+func (m *mover) end() { m.hold.end(m.s.host.Clock.Now()) }
+
+// value gives the shards of one value their places and swaps it in, unless it
+// changed; then its new form is looked at again.
+func (m *mover) value(ctx context.Context, key []byte) error {
+	var done moved
+	for range moveRetries {
+		item, err := m.s.idx.Get(ctx, key)
+		if errors.Is(err, index.ErrNotFound) {
+			break // deleted: nothing is left to do
+		}
+		if err != nil {
+			return fmt.Errorf("read value of key %q: %w", key, err)
+		}
+		blobs, payload, err := DecodeValue(item.Value)
+		if err != nil {
+			return fmt.Errorf("value of key %q: %w", key, err)
+		}
+		if err := done.apply(ctx, m, blobs); err != nil {
+			return err
+		}
+		if done.changed == 0 {
+			break
+		}
+		won, err := m.swaps.replace(ctx, item, EncodeValue(blobs, payload))
+		if err != nil {
+			return err
+		}
+		if won {
+			break
+		}
+	}
+	m.took(&done)
+	return nil
+}
+
+// took counts what was done for a value.
+func (m *mover) took(done *moved) {
+	m.count.Lock()
+	defer m.count.Unlock()
+	m.count.bytes += done.bytes
+	for id, whole := range done.seen {
+		if whole {
+			m.count.healed++
+			delete(m.count.failed, id)
+			m.s.repairs.done(id)
+		} else if len(m.count.failed) < badMax {
+			m.count.failed[id] = done.lost[id]
+		}
+	}
+}
+
+// sum puts the counts into a report.
+func (m *mover) sum(r *RepairReport) {
+	m.count.Lock()
+	defer m.count.Unlock()
+	r.Healed, r.BytesWritten, r.Unrepairable = m.count.healed, m.count.bytes, 0
+	r.Damaged = r.Healed + int64(len(m.count.failed))
+	r.BytesTotal = max(r.BytesTotal, r.BytesWritten)
+	for _, lost := range m.count.failed {
+		if lost {
+			r.Unrepairable++
+		}
+	}
+}
+
+// hopeless: so few shards of a stripe are good that it was given up.
+func (m *mover) hopeless(id [16]byte) bool {
+	m.count.Lock()
+	defer m.count.Unlock()
+	return m.count.failed[id]
+}
+
+// root moves the shards of the checkpoint that the root record names.
+func (m *mover) root(ctx context.Context) error {
+	record := m.s.roots.get()
+	blobs, err := record.blobs()
+	if err != nil || len(blobs) == 0 {
+		return err
+	}
+	var done moved
+	if err := done.apply(ctx, m, blobs); err != nil {
+		return err
+	}
+	if done.changed > 0 {
+		value := EncodeValue(blobs, nil)
+		err = m.s.roots.save(ctx, func(now *rootRecord) {
+			if bytes.Equal(now.checkpoint, record.checkpoint) {
+				now.checkpoint = value
+			}
+		})
+	}
+	if err == nil {
+		m.took(&done)
+	}
+	return err
+}
+
+// moved is what was done for one value.
+type moved struct {
+	mu      sync.Mutex
+	placed  map[[16]byte]Stripe // before, for a value that changed meanwhile
+	seen    map[[16]byte]bool   // stripes that wanted places; true: they lack nothing now
+	lost    map[[16]byte]bool   // stripes with fewer than k good shards
+	changed int                 // stripes with new places
+	bytes   int64
+}
+
+// apply gives the wanted shards of blobs places, in place.
+func (d *moved) apply(ctx context.Context, m *mover, blobs []Blob) error {
+	d.changed, d.seen, d.lost = 0, map[[16]byte]bool{}, map[[16]byte]bool{}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(moveStripes)
+	for i := range blobs {
+		for j := range blobs[i].Stripes {
+			group.Go(func() error { return d.stripe(ctx, m, &blobs[i].Stripes[j]) })
+		}
+	}
+	return group.Wait()
+}
+
+func (d *moved) stripe(ctx context.Context, m *mover, st *Stripe) error {
+	if d.again(st) || m.hopeless(st.ID) {
+		return nil
+	}
+	todo := m.want(ctx, st)
+	if len(todo) == 0 {
+		return ctx.Err()
+	}
+	weight := min(int64(int(st.K)+2*len(todo))*int64(st.ShardBytes()), moveBytes)
+	if err := m.room.Acquire(ctx, weight); err != nil {
+		return err
+	}
+	defer m.room.Release(weight)
+	b := newRebuilding(m, st, todo)
+	placed, err := b.run(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		m.s.host.Log.Warn("stripe not repaired", "stripe", fmt.Sprintf("%x", st.ID), "error", err)
+	}
+	d.add(st, b, placed)
+	return nil
+}
+
+// again takes what was done for a stripe before its value changed.
+func (d *moved) again(st *Stripe) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	done, ok := d.placed[st.ID]
+	if ok {
+		*st = done
+		d.changed++
+		d.seen[st.ID] = true
+	}
+	return ok
+}
+
+func (d *moved) add(st *Stripe, b *rebuilding, placed int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.bytes += b.bytes
+	d.seen[st.ID], d.lost[st.ID] = len(b.todo) == 0, b.lost
+	if placed == 0 {
+		return
+	}
+	*st = b.stripe
+	d.changed++
+	if len(b.todo) == 0 {
+		if d.placed == nil {
+			d.placed = map[[16]byte]Stripe{}
+		}
+		d.placed[st.ID] = b.stripe
+	}
+}
