@@ -10,8 +10,9 @@ import (
 )
 
 const (
-	probePause     = time.Second      // between two looks at every drive
-	repairPauseMax = 10 * time.Minute // between two repairs that got nowhere
+	probePause      = time.Second      // between two looks at every drive
+	repairPauseMax  = 10 * time.Minute // between two repairs that got nowhere
+	repairPauseVain = 30 * time.Second // after one, however much is reported meanwhile
 )
 
 // startBackground begins probing, repair and sweep.
@@ -137,32 +138,57 @@ func (s *Store) repairLoop() {
 			return
 		case <-s.repairs.due:
 		}
-		s.roots.refresh(s.life)
-		if err := s.journal.Reconfigure(s.life); err != nil {
-			s.host.Log.Warn("journal not moved", "error", err)
-		}
-		doubted := s.repairs.doubted()
-		_, scan := s.repairs.owners()
-		report, err := s.Repair(s.life, RepairOptions{trusting: !doubted, queued: !doubted && !scan})
-		if doubted && (err != nil || !report.Complete()) {
-			s.repairs.asked.Store(true) // what could not be placed now must not be believed to be there
-		}
-		if s.life.Err() != nil {
-			return
-		}
-		if s.o.Events.Repaired != nil {
-			s.o.Events.Repaired(report, err)
-		}
-		if err == nil && report.Complete() {
-			retry = s.o.RepairPause
+		complete := s.repairOnce()
+		pause := s.o.RepairPause
+		if complete {
+			retry = pause
 		} else {
 			retry = min(2*retry, repairPauseMax)
 			s.host.Clock.AfterFunc(retry, s.repairs.wake)
+			pause = max(pause, min(retry, repairPauseVain))
 		}
-		if s.host.Clock.Sleep(s.life, s.o.RepairPause) != nil {
+		if !s.rest(pause) {
 			return
 		}
 	}
+}
+
+// repairOnce reports whether nothing is left to be done.
+func (s *Store) repairOnce() (complete bool) {
+	s.roots.refresh(s.life)
+	if err := s.journal.Reconfigure(s.life); err != nil {
+		s.host.Log.Warn("journal not moved", "error", err)
+	}
+	doubted := s.repairs.doubted()
+	_, search, soon := s.repairs.owners(s.o.RepairPause)
+	report, err := s.Repair(s.life, RepairOptions{trusting: !doubted, queued: !doubted && !search})
+	complete = err == nil && report.Complete()
+	if doubted && !complete {
+		s.repairs.asked.Store(true) // what could not be placed now must not be believed to be there
+	}
+	if soon {
+		s.host.Clock.AfterFunc(s.o.RepairPause, s.repairs.wake)
+	}
+	if s.life.Err() == nil && s.o.Events.Repaired != nil {
+		s.o.Events.Repaired(report, err)
+	}
+	return complete
+}
+
+// rest waits between two repairs, less long when a drive came or went. It
+// reports false when the store is closed.
+func (s *Store) rest(pause time.Duration) bool {
+	over := make(chan struct{})
+	stop := s.host.Clock.AfterFunc(pause, func() { close(over) })
+	defer stop()
+	select {
+	case <-s.life.Done():
+		return false
+	case <-s.repairs.news:
+		return s.host.Clock.Sleep(s.life, s.o.RepairPause) == nil
+	case <-over:
+	}
+	return true
 }
 
 // sweepLoop gives dead extents back, slowly.

@@ -32,6 +32,7 @@ type damage struct {
 type repairs struct {
 	now   func() time.Time
 	due   chan struct{} // holds one token when there is work
+	news  chan struct{} // holds one when a drive came, went or recovered
 	asked atomic.Bool   // drives may lack what was written to them
 	state struct {
 		sync.Mutex
@@ -47,14 +48,16 @@ type repairs struct {
 
 func (r *repairs) init(now func() time.Time) {
 	r.now = now
-	r.due = make(chan struct{}, 1)
+	r.due, r.news = make(chan struct{}, 1), make(chan struct{}, 1)
 	r.mu.damaged = map[[16]byte]damage{}
 	r.mu.overflow = true // what was left incomplete before
 }
 
-func (r *repairs) wake() {
+func (r *repairs) wake() { tap(r.due) }
+
+func tap(c chan struct{}) {
 	select {
-	case r.due <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
@@ -62,6 +65,7 @@ func (r *repairs) wake() {
 // doubt: a drive came, went or recovered. The next repair asks every drive what it has.
 func (r *repairs) doubt() {
 	r.asked.Store(true)
+	tap(r.news)
 	r.wake()
 }
 
@@ -155,19 +159,25 @@ func (r *repairs) queued() int {
 	return len(r.mu.damaged)
 }
 
-// owners of the damaged stripes; scan: there are some whose owner is not known.
-func (r *repairs) owners() (keys [][]byte, scan bool) {
+// owners of the damaged stripes. search: there are some, found more than a while
+// ago, whose owner is not known; soon: there are younger ones, whose commit may
+// tell.
+func (r *repairs) owners(while time.Duration) (keys [][]byte, search, soon bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	search = r.mu.overflow
 	for _, d := range r.mu.damaged {
-		if d.owner == nil {
-			scan = true
-		} else {
+		switch {
+		case d.owner != nil:
 			keys = append(keys, d.owner)
+		case r.now().Sub(d.found) >= while:
+			search = true
+		default:
+			soon = true
 		}
 	}
 	slices.SortFunc(keys, bytes.Compare)
-	return slices.CompactFunc(keys, bytes.Equal), scan || r.mu.overflow
+	return slices.CompactFunc(keys, bytes.Equal), search, soon
 }
 
 // scanned: every value of the index was looked at, and what was known before the

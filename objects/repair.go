@@ -99,7 +99,7 @@ func (r *repair) run(ctx context.Context) error {
 
 // known repairs the stripes of which it is known whose they are, without a scan.
 func (r *repair) known(ctx context.Context) error {
-	keys, _ := r.s.repairs.owners()
+	keys, _, _ := r.s.repairs.owners(0)
 	w := r.walk(RepairOptions{trusting: true})
 	for len(keys) > 0 {
 		n := min(len(keys), windowValues)

@@ -85,7 +85,7 @@ func (s *Store) swapAll(ctx context.Context, batch []*swap) ([]bool, error) {
 	var txn index.Txn
 	for _, one := range batch {
 		txn.Mutations = append(txn.Mutations, index.Mutation{
-			Kind: index.Put, Key: one.item.Key, Value: one.value,
+			Kind: index.Put, Key: one.item.Key, Value: one.value, Moved: true,
 			Guard: &index.Condition{Kind: index.KeyVersion, Key: one.item.Key, Version: one.item.Version},
 		})
 	}
