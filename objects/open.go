@@ -281,7 +281,7 @@ func (f *folders) assemble(record rootRecord, version uint64) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.id, s.roots.record, s.roots.version = record.store, record, version
+	s.id, s.roots.record, s.roots.version = record.store, record, sessionAfter(version)
 	for _, at := range f.all {
 		if at.taken && at.drive != nil && at.drive.Root().Version < version {
 			s.repairs.doubt() // it was away while others were written to
@@ -366,11 +366,7 @@ func (at *folder) unused() bool {
 
 // start saves the roots, opens journal and index, and begins the background work.
 func (s *Store) start(ctx context.Context, f *folders, fresh bool) error {
-	err := s.roots.save(ctx, func(r *rootRecord) {
-		for _, m := range s.drives.list() {
-			r.drive(m.number).path = m.path
-		}
-	})
+	err := s.roots.open(ctx)
 	if err != nil && fresh {
 		return fmt.Errorf("make store: %w", err)
 	}

@@ -10,13 +10,23 @@ import (
 )
 
 // roots keeps the root record on all drives.
+//
+// The high half of a version counts the sessions of the store, the low half the
+// saves of one. Before anything else, a session saves what it found under a count
+// above every one it saw. So a save that reached m+1 drives has a higher
+// version than whatever a drive that was away then had been told alone, however often:
+// the newest record is the right one, and the others are outdated.
 type roots struct {
 	s  *Store
 	mu sync.Mutex // held while the drives' roots are replaced; taken before every other lock
 
 	version uint64 // highest that a drive may have
 	record  rootRecord
+	begun   bool // the session's first save reached m+1 drives
 }
+
+// sessionAfter is the version under which the session after one that reached version begins.
+func sessionAfter(version uint64) uint64 { return (version>>32 + 1) << 32 }
 
 // newestRoot is the record that counts among the drives', and the highest
 // version there is. A root that was cut off when it was written may be seen or
@@ -54,14 +64,58 @@ func (r *roots) get() rootRecord {
 func (r *roots) save(ctx context.Context, change func(*rootRecord)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
 	next := r.record.clone()
 	change(&next)
-	r.version++
-	saved, err := r.write(ctx, drive.Root{Version: r.version, Data: next.encode()})
-	if need := next.m + 1; saved < need {
-		return fmt.Errorf("%w: the root record was saved on %d drives, %d are needed: %w", ErrReadOnly, saved, need, err)
+	if r.version++; r.version<<32 == 0 {
+		return fmt.Errorf("%w: the root record was saved too often in one session", ErrReadOnly)
+	}
+	if err := r.saveAs(ctx, &next); err != nil {
+		return err
 	}
 	r.record = next
+	return nil
+}
+
+// open begins the session, and tells the drives where they lie now.
+func (r *roots) open(ctx context.Context) error {
+	r.mu.Lock()
+	err := r.begin(ctx)
+	moved := false
+	for _, m := range r.s.drives.list() {
+		moved = moved || r.record.drive(m.number).path != m.path
+	}
+	r.mu.Unlock()
+	if err != nil || !moved {
+		return err
+	}
+	return r.save(ctx, func(now *rootRecord) {
+		for _, m := range r.s.drives.list() {
+			now.drive(m.number).path = m.path
+		}
+	})
+}
+
+// begin saves what the session found. It says nothing new: a drive that alone was
+// told of it, by this session or by another one of the same count, misleads nobody.
+func (r *roots) begin(ctx context.Context) error {
+	if r.begun {
+		return nil
+	}
+	if err := r.saveAs(ctx, &r.record); err != nil {
+		return err
+	}
+	r.begun = true
+	return nil
+}
+
+func (r *roots) saveAs(ctx context.Context, record *rootRecord) error {
+	saved, err := r.write(ctx, drive.Root{Version: r.version, Data: record.encode()})
+	if need := record.m + 1; saved < need {
+		return fmt.Errorf("%w: the root record was saved on %d drives, %d are needed: %w", ErrReadOnly, saved, need, err)
+	}
 	return nil
 }
 
@@ -118,22 +172,41 @@ func (r *roots) refresh(ctx context.Context) {
 // journalRoots keeps the journal's State in the root record.
 type journalRoots struct{ *roots }
 
-// Load gives the State that each drive knows.
+// Load gives the State that each drive with the newest record knows, and an empty
+// one for every drive that has an older record.
 func (r journalRoots) Load() []journal.State {
+	newest := uint64(0)
+	for _, m := range r.s.drives.list() {
+		if m.Drive != nil {
+			newest = max(newest, m.Root().Version)
+		}
+	}
 	var states []journal.State
 	for _, m := range r.s.drives.list() {
 		if m.Drive == nil {
 			continue
 		}
-		root, err := decodeRoot(m.Root().Data)
-		if err != nil || len(root.journal) == 0 {
-			continue
-		}
-		if s, err := journal.DecodeState(root.journal); err == nil {
+		known := m.Root()
+		s, ok := stateOf(known)
+		switch {
+		case !ok:
+		case known.Version < newest:
+			states = append(states, journal.State{})
+		default:
 			states = append(states, s)
 		}
 	}
 	return states
+}
+
+// stateOf is the journal's State in a root that has one.
+func stateOf(root drive.Root) (s journal.State, ok bool) {
+	record, err := decodeRoot(root.Data)
+	if err != nil || len(record.journal) == 0 {
+		return s, false
+	}
+	s, err = journal.DecodeState(record.journal)
+	return s, err == nil
 }
 
 // Save replaces the State of every well drive.

@@ -21,7 +21,9 @@
 // fewer than all but m of its drives is refused: so every later start sees a
 // step that was completed. A naming that was cut off may be seen or not. Either is right:
 // nothing was acknowledged in that epoch, it holds all that the former one
-// acknowledged, and the next number is above it. Package epochmodel explores this.
+// acknowledged, and the next number is above it. The former one is never gone on with
+// once a number above its own is reserved, for the drive that knows the name could
+// return later. Package epochmodel explores this.
 //
 // Promise across a crash: what Append has acknowledged is recovered, in order and
 // without gap, although any m drives are lost, stale, or rotten; what it has not

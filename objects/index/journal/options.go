@@ -48,7 +48,8 @@ type Drive interface {
 // Roots keeps a State on every drive of the store, beside what others keep there.
 // Package objects implements it over the drives' root records.
 type Roots interface {
-	// Load gives the State of each present drive that has one. They may differ.
+	// Load gives the State of each present drive that has one. They may differ. A
+	// drive whose roots are known to be outdated counts with an empty State.
 	Load() []State
 	// Save replaces the State of every well drive. It returns nil only when s is
 	// durable on at least m+1 drives; it must end although a drive hangs.

@@ -10,8 +10,10 @@ import (
 )
 
 // restore reads the newest epoch from those of its drives that are present. Where
-// all of them hold it whole it is gone on with, after what may have been under
-// way was synced again; else everything goes to a new epoch first.
+// all of them hold it whole, and no later number was reserved, it is gone on with, after
+// what may have been under way was synced again; else everything goes to a new
+// epoch first. A later epoch may bear a reserved number, named on the root of a
+// drive that is away: what were acknowledged in this one would be lost when it returns.
 func (j *Journal) restore(ctx context.Context) error {
 	copies := j.scanAll(ctx)
 	if err := ctx.Err(); err != nil {
@@ -25,13 +27,13 @@ func (j *Journal) restore(ctx context.Context) error {
 		return err
 	}
 	j.adopt(h, copies)
-	if h.complete(copies, j.o.copies()) && len(j.write.state.Drives) == j.o.copies() {
+	if h.complete(copies, j.o.copies()) && j.write.state.resumable(j.o.copies()) {
 		if err = j.resume(ctx, h); err == nil {
 			return nil
 		}
 		j.o.Host.Log.Warn("the journal's epoch cannot be gone on with", "error", err)
 	}
-	j.seal(errors.New("journal: recovered from less than all drives of the epoch"))
+	j.seal(errors.New("journal: recovered from an epoch that cannot be gone on with"))
 	j.mu.Lock()
 	j.mu.doubt = h.last > h.acknowledged // some drive may come without what comes after
 	j.mu.Unlock()

@@ -80,6 +80,11 @@ func DecodeState(p []byte) (State, error) {
 	return s, nil
 }
 
+// resumable: nothing in the roots speaks against going on with the epoch.
+func (s State) resumable(copies int) bool {
+	return s.Reserved <= s.Epoch && len(s.Drives) == copies
+}
+
 // newest is what several drives' states say together: the highest epoch, and
 // the highest number that any of them knows to be reserved.
 func newest(states []State) (State, error) {

@@ -6,7 +6,7 @@
 // time. The process takes the steps of the protocol one drive at a time:
 //
 //	serving ─ submit ─► writing ─ all synced ─► acknowledged, serving
-//	                       │ a drive is gone
+//	                       │ a drive is gone, or too slow
 //	                       ▼
 //	                    sealed ─► reserving ─► copying ─► naming ─► serving
 //	                       ▲                      │ a chosen drive is gone

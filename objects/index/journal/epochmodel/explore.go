@@ -14,12 +14,13 @@ const (
 	ResumedAlways                // ... although a drive of it is missing or behind
 	AcknowledgedBeforeNamed      // a batch is answered when it is copied, before the roots name its epoch
 	NamedBeforeCopied            // the roots name an epoch before its drives have the log
+	ResumedThoughReserved        // an epoch is gone on with although a later number is reserved
 )
 
 // Bounds of what is explored.
 type Bounds struct {
 	Entries  uint8 // submitted in all, at most 3
-	Failures uint8 // drives vanishing or wiped
+	Failures uint8 // drives vanishing, wiped, or too slow
 	Crashes  uint8 // kills and power cuts
 	Flaw     Flaw
 }

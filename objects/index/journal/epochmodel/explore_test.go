@@ -28,6 +28,7 @@ func TestEachRuleOfTheProtocolIsNeeded(t *testing.T) {
 		ResumedAlways:           {Entries: 1, Failures: 2, Crashes: 2},
 		AcknowledgedBeforeNamed: {Entries: 1, Failures: 2, Crashes: 1},
 		NamedBeforeCopied:       {Entries: 1, Failures: 1, Crashes: 1},
+		ResumedThoughReserved:   {Entries: 1, Failures: 2, Crashes: 2},
 	} {
 		bounds.Flaw = flaw
 		r := Explore(bounds)

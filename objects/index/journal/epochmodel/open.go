@@ -31,6 +31,9 @@ func (w *walk) open(s state) {
 	case !whole && w.bounds.Flaw != ResumedAlways:
 		s.phase = sealed
 		w.emit("open: some of the epoch is missing", s)
+	case s.reserved > s.current.number && w.bounds.Flaw != ResumedThoughReserved:
+		s.phase = sealed
+		w.emit("open: a later epoch may have been named", s)
 	case w.bounds.Flaw == NoRewrite || !whole:
 		s.phase = resaving
 		w.emit("open: the epoch is whole", s)

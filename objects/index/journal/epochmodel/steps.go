@@ -89,6 +89,11 @@ func (w *walk) serve(s state) {
 		w.emit("a drive of the epoch is missed", s)
 		return
 	}
+	if s.failures < w.bounds.Failures {
+		n := s
+		n.phase, n.failures = sealed, s.failures+1
+		w.emit("a drive of the epoch is too slow", n)
+	}
 	if s.submitted < w.bounds.Entries {
 		s.submitted++
 		s.pending, s.done, s.phase = s.submitted, 0, writing
@@ -188,6 +193,10 @@ func (w *walk) copy(s state) {
 	if s.done == s.members[s.next.id] {
 		s.phase, s.done = naming, 0
 		if w.bounds.Flaw == AcknowledgedBeforeNamed {
+			if s.shown.n > s.whole().n {
+				w.broken("entries that were acknowledged are left out of the copy")
+				return
+			}
 			s.shown = s.whole()
 		}
 		if w.bounds.Flaw == NamedBeforeCopied {
