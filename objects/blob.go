@@ -24,11 +24,13 @@ func (s *Store) WriteBlob(ctx context.Context, r io.Reader, size int64) (Blob, e
 		return Blob{}, err
 	}
 	w := &blobWriter{s: s, r: r, left: size, unknown: size < 0, hold: s.pins.hold()}
-	defer w.close()
+	defer w.body.release()
 	b, err := w.write(ctx)
 	if err != nil {
+		w.hold.end()
 		return Blob{}, fmt.Errorf("write blob: %w", err)
 	}
+	w.hold.stage(s.host.Clock.Now(), &b)
 	return b, nil
 }
 
@@ -40,11 +42,6 @@ type blobWriter struct {
 	unknown bool
 	body    gathered
 	hold    *hold // keeps what was written from being swept
-}
-
-func (w *blobWriter) close() {
-	w.body.release()
-	w.hold.end(w.s.host.Clock.Now())
 }
 
 func (w *blobWriter) write(ctx context.Context) (Blob, error) {

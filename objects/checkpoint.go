@@ -28,6 +28,9 @@ func (c checkpoints) Save(ctx context.Context, through uint64, write func(io.Wri
 		value := EncodeValue([]Blob{blob}, nil)
 		err = c.s.roots.save(ctx, func(r *rootRecord) { r.through, r.checkpoint = through, value })
 	}
+	if err == nil {
+		c.s.pins.committed(blob.Stripes) // the root keeps them
+	}
 	if c.s.o.Events.Checkpoint != nil {
 		c.s.o.Events.Checkpoint(through, err)
 	}

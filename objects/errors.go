@@ -22,6 +22,7 @@ var (
 	ErrIncompleteBody   = errors.New("objects: the body ended early")
 	ErrDigest           = errors.New("objects: the body does not have the given digest")
 	ErrConflict         = errors.New("objects: concurrent changes; retry")
+	ErrReadTooLong      = errors.New("objects: the read lasted so long that its bytes were given back; read again")
 	ErrStageTooOld      = errors.New("objects: what was staged may be swept already; write it again")
 	ErrReadOnly         = errors.New("objects: read-only: too few drives are well for a durable write")
 	ErrFull             = errors.New("objects: the drives are full")

@@ -184,6 +184,10 @@ func (s *stream) fetchAhead() {
 	s.next = to
 	answer := make(chan ahead, 1)
 	s.ahead = answer
+	if !s.r.s.reads.good(s.ticket) {
+		answer <- ahead{err: ErrReadTooLong}
+		return
+	}
 	go func() {
 		parts, err := s.r.fetch(s.ctx, from, to)
 		answer <- ahead{parts, err}

@@ -18,7 +18,7 @@ type segmentedBody struct {
 
 // loadBytesMax bounds the stripe lists that a reader holds: at 4+2, those of
 // some 150 GiB. They are loaded in one scan, and a reader that has them reads
-// on although the object was replaced meanwhile.
+// on although the object was replaced meanwhile: a sweep waits for it.
 const loadBytesMax = 4 << 20
 
 func (b *segmentedBody) ReadAt(ctx context.Context, p []byte, off int64) (int, error) {
@@ -28,13 +28,15 @@ func (b *segmentedBody) ReadAt(ctx context.Context, p []byte, off int64) (int, e
 }
 
 func (b *segmentedBody) NewReader(ctx context.Context, off, n int64) io.ReadCloser {
-	return &segmentReader{ctx: ctx, body: b, off: off, end: off + n}
+	return &segmentReader{ctx: ctx, body: b, ticket: b.store.reads.enter(), off: off, end: off + n}
 }
 
 // segmentReader reads segment after segment.
 type segmentReader struct {
 	ctx      context.Context // of the read as a whole, as an io.Reader takes none
 	body     *segmentedBody
+	ticket   uint64 // keeps what blobs name from being swept
+	closed   bool
 	off, end int64
 	blobs    []numberedBlob // loaded and not yet used
 	current  io.ReadCloser
@@ -71,6 +73,10 @@ func (r *segmentReader) Read(p []byte) (int, error) {
 // Close implements io.Closer.
 func (r *segmentReader) Close() error {
 	r.blobs, r.off = nil, r.end
+	if !r.closed {
+		r.body.store.reads.leave(r.ticket)
+		r.closed = true
+	}
 	if r.current == nil {
 		return nil
 	}
@@ -81,6 +87,9 @@ func (r *segmentReader) Close() error {
 
 // next opens the segment in which r.off lies.
 func (r *segmentReader) next() error {
+	if !r.body.store.reads.good(r.ticket) {
+		return ErrReadTooLong
+	}
 	number, begin, bytes, ok := r.body.segments.find(r.off)
 	if !ok {
 		return fmt.Errorf("%w: no segment has byte %d", ErrCorruptIndexItem, r.off)

@@ -33,6 +33,7 @@ type Options struct {
 	CacheBytes      int64         // of the index's cache; default 64 MiB
 	PartBytesMin    int64         // of every part of a multipart upload but the last; default 5 MiB
 	StageKept       time.Duration // in which a written blob must be committed; default 1 h
+	ReadKept        time.Duration // for which a read that goes on keeps bytes that nothing names any more; default 1 h
 	RepairPause     time.Duration // between two background repairs; default 5 s
 	SweepPause      time.Duration // between two background sweeps; default 10 min
 	Events          Events
@@ -47,6 +48,7 @@ func (o *Options) setDefaults() {
 	set(&o.StripesInFlight, 16)
 	set(&o.PartBytesMin, PartBytesMin)
 	set(&o.StageKept, time.Hour)
+	set(&o.ReadKept, time.Hour)
 	set(&o.RepairPause, 5*time.Second)
 	set(&o.SweepPause, 10*time.Minute)
 }
@@ -136,7 +138,7 @@ func newStore(o Options, idx index.Index, members []*member) (*Store, error) {
 }
 
 // Index is where the store keeps what exists.
-func (s *Store) Index() index.Index { return s.idx }
+func (s *Store) Index() index.Index { return committing{s.idx, &s.pins} }
 
 // Host is the outside world that the store was opened with.
 func (s *Store) Host() *host.Host { return s.host }

@@ -22,12 +22,17 @@ const sweepWait = time.Minute
 
 // Sweep gives back whole extents of which nothing is referred to. An extent is
 // dead where it was sealed before the index was scanned, no value and no root
-// names a record in it, and nothing was written into it by this process within
-// Options.StageKept, nor is being written. It is removed once the reads that
-// began before have ended.
+// names a record in it, and nothing lies in it that this process wrote within
+// Options.StageKept and may yet commit. It is removed once the reads that began
+// before have ended; one that lasts longer than Options.ReadKept is not waited for.
+//
+// While the journal is sealed, or the fate of an entry is open, nothing is swept:
+// what the entry names looks like garbage until it is known to be committed.
 func (s *Store) Sweep(ctx context.Context) (SweepReport, error) {
 	s.sweeping.Lock()
 	defer s.sweeping.Unlock()
+	s.pins.look()
+	defer s.pins.looked()
 	dead, err := s.deadExtents(ctx)
 	if err != nil {
 		return SweepReport{}, fmt.Errorf("sweep: %w", err)
@@ -41,9 +46,22 @@ func (s *Store) Sweep(ctx context.Context) (SweepReport, error) {
 	stop()
 	cancel()
 	if !drained {
+		s.reads.expire(s.host.Clock.Now(), s.o.ReadKept)
 		return SweepReport{Dead: len(dead)}, ctx.Err()
 	}
 	return s.remove(ctx, dead)
+}
+
+// settle returns when the fate of every transaction is known that began before.
+// An entry of its own proves it: the index takes none while that of another is open.
+func (s *Store) settle(ctx context.Context) error {
+	if !s.pins.commits.drained(ctx) {
+		return ctx.Err()
+	}
+	if _, err := s.idx.Commit(ctx, index.Txn{}); err != nil {
+		return fmt.Errorf("learn what is committed: %w", err)
+	}
+	return nil
 }
 
 // deadExtents marks what is alive and gives the rest. The order makes it exact: whatever
@@ -69,6 +87,9 @@ func (s *Store) deadExtents(ctx context.Context) (map[place]drive.ExtentInfo, er
 	}
 	if len(sealed) == 0 {
 		return nil, nil
+	}
+	if err := s.settle(ctx); err != nil {
+		return nil, err
 	}
 	return sealed, s.eachBlob(ctx, func(b *Blob) {
 		for i := range b.Stripes {
@@ -109,7 +130,7 @@ func (s *Store) remove(ctx context.Context, dead map[place]drive.ExtentInfo) (Sw
 	var errs []error
 	for at, e := range dead {
 		m := s.drives.find(at.drive)
-		if m == nil || !m.well() {
+		if m == nil || !m.well() || !s.pins.give(at, e.Generation) {
 			continue
 		}
 		if err := s.timed(m, s.o.DriveTimeout, func() error { return m.Remove(ctx, at.extent) }); err != nil {
