@@ -79,7 +79,7 @@ func (s *Store) newMover() *mover {
 	return m
 }
 
-func (m *mover) end() { m.hold.end(m.s.host.Clock.Now()) }
+func (m *mover) end() { m.hold.end() }
 
 // value gives the shards of one value their places and swaps it in, unless it
 // changed; then its new form is looked at again.
