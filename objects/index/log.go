@@ -9,7 +9,7 @@ import (
 // Log puts entries in one order and makes them durable. The journal implements
 // it over m+1 drives. Sequences begin at 1.
 //
-// Append, Trim and Close are called by one goroutine at a time; Replay, First,
+// Append, Trim, Rest and Close are called by one goroutine at a time; Replay, First,
 // Last and Bytes may be called beside them.
 type Log interface {
 	// Append makes entries durable before it returns and numbers them first,
@@ -31,6 +31,10 @@ type Log interface {
 	// Trim says that entries up to through need not be kept. They may stay kept
 	// for a while, also across a restart.
 	Trim(ctx context.Context, through uint64) error
+	// Rest is called when no entry came for a while. The log may then note durably
+	// that all it has was acknowledged, so that rot of the last entry cannot pass for
+	// an append that was cut off. Nothing depends on it otherwise.
+	Rest(ctx context.Context) error
 	// Bytes is the size of the kept entries.
 	Bytes() int64
 	Close() error

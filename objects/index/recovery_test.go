@@ -401,6 +401,39 @@ func TestAppendOfUnknownFateIsSettled(t *testing.T) {
 	}
 }
 
+// TestAppendOfUnknownFateIsSettledThoughTheViewFailed: the drive below the view goes
+// together with those of the log. Whatever stands is found when the view is
+// made anew, and nobody is told that it was not written.
+func TestAppendOfUnknownFateIsSettledThoughTheViewFailed(t *testing.T) {
+	broken := errors.New("drives failed under the append")
+	for stands := range 2 {
+		s := newStore(1)
+		keep := s.log.Fail
+		i := s.open(t)
+		mustCommit(t, i, variety(0))
+		s.log.Fail = func(entries [][]byte) (int, error) {
+			s.log.Fail = keep
+			_, _ = keep(entries[:stands])
+			hosttest.DiskOf(s.host).Fail("a", broken)
+			_ = i.Flush() // meets the failure
+			return stands, broken
+		}
+		_, err := i.Commit(background, index.Txn{Mutations: []index.Mutation{put("late", "1")}})
+		if stands == 1 && err != nil {
+			t.Fatalf("an entry that stands: %v", err)
+		}
+		if stands == 0 && (!errors.Is(err, index.ErrReadOnly) || errors.Is(err, index.ErrUnknown)) {
+			t.Fatalf("an entry that does not stand: %v, want ErrReadOnly", err)
+		}
+		if !strings.HasPrefix(i.ViewDir(), "b") {
+			t.Fatalf("the view lies in %q: it did not fail", i.ViewDir())
+		}
+		mustCommit(t, i, variety(4))
+		s.wantWhole(t, i)
+		closed(t, i)
+	}
+}
+
 // TestRetryAfterUnknownOutcomeTells: while nothing can tell what stands, the
 // answer is ErrUnknown; the same request id tells later, whichever way it was.
 func TestRetryAfterUnknownOutcomeTells(t *testing.T) {

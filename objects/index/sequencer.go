@@ -17,9 +17,11 @@ type sequencer struct {
 
 	marks           marks
 	sinceCheckpoint int64
+	rest            resting
 }
 
 func (s *sequencer) run(ctx context.Context) {
+	defer s.rest.end()
 	for {
 		m, _, _ := s.views.current()
 		var failed <-chan struct{}
@@ -37,6 +39,8 @@ func (s *sequencer) run(ctx context.Context) {
 			if m == nil || m.Failure() != nil {
 				_ = s.heal(ctx, m)
 			}
+		case <-s.rest.due:
+			s.mayRest(ctx)
 		case <-s.stop:
 			return
 		}
@@ -112,6 +116,7 @@ func (s *sequencer) appended(first uint64, data [][]byte) {
 		size += int64(len(d))
 	}
 	s.marks.add(s.last, size)
+	s.rest.later(s.opts.Host.Clock, s.last)
 	s.sinceCheckpoint += size
 	if s.sinceCheckpoint < s.opts.CheckpointBytes || s.opts.Checkpoints == nil {
 		return
@@ -167,26 +172,34 @@ func refuse(batch []*proposal, err error) {
 }
 
 // settleBatch answers a batch whose append failed. The log tells which of its
-// entries stand; those that do not were never written.
+// entries stand; those that do not will never appear.
 func (s *sequencer) settleBatch(ctx context.Context, batch []*proposal, cause error) {
 	s.open = true
+	last := s.last
 	done, err := s.settle(ctx)
-	n := min(len(done), len(batch))
-	for i, p := range batch[:n] {
-		p.answer <- done[i]
+	stand := map[uint64]Applied{}
+	for _, a := range done {
+		stand[a.Entry.Position.Sequence(s.opts.Shard)] = a
 	}
+	otherwise := fmt.Errorf("%w: %w", ErrReadOnly, cause)
 	if err != nil {
-		refuse(batch[n:], fmt.Errorf("%w: %w: %w", ErrUnknown, cause, err))
-		return
+		otherwise = fmt.Errorf("%w: %w: %w", ErrUnknown, cause, err)
 	}
-	refuse(batch[n:], fmt.Errorf("%w: %w", ErrReadOnly, cause))
+	for i, p := range batch {
+		if a, ok := stand[last+uint64(i)+1]; ok {
+			p.answer <- a
+		} else {
+			p.answer <- Applied{Err: otherwise}
+		}
+	}
 }
 
-// settle asks the log what stands, and applies it.
+// settle asks the log what stands, and applies it. It returns what those entries
+// did of which nobody was told, also where the view failed meanwhile.
 func (s *sequencer) settle(ctx context.Context) ([]Applied, error) {
 	m, _, _ := s.views.current()
 	if m == nil || m.Failure() != nil {
-		return nil, s.heal(ctx, m)
+		return s.healFor(ctx, m), s.viewError()
 	}
 	done, err := s.catchUp(ctx, m)
 	s.publish(done)

@@ -96,6 +96,9 @@ func (l *Log) Trim(_ context.Context, through uint64) error {
 	return nil
 }
 
+// Rest has nothing to note.
+func (l *Log) Rest(context.Context) error { return nil }
+
 // Bytes of the kept entries.
 func (l *Log) Bytes() int64 {
 	l.mu.Lock()

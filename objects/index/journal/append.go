@@ -98,6 +98,22 @@ func (j *Journal) enter(records []entered) {
 	}
 }
 
+// Rest marks the tail: what was acknowledged is then known to more than its own
+// records, and rot of the last one on all copies is noticed. A drive that fails
+// the mark is avoided by the next append.
+func (j *Journal) Rest(context.Context) error {
+	j.write.Lock()
+	defer j.write.Unlock()
+	if j.closed() != nil || !j.healthy() || j.write.marked >= j.Last() {
+		return nil
+	}
+	if err := j.mark(); err != nil {
+		j.seal(err)
+		return fmt.Errorf("mark the journal's tail: %w", err)
+	}
+	return nil
+}
+
 // mark tells every drive what is acknowledged and what was trimmed.
 func (j *Journal) mark() error {
 	l, h := j.top()

@@ -36,7 +36,7 @@
 // In memory there is only where each record lies. Replay reads and verifies copies,
 // and goes to the next one where one is bad or slow.
 //
-// Append, Trim, Reconfigure and Close wait for each other; Replay, First, Last and
+// Append, Trim, Rest, Reconfigure and Close wait for each other; Replay, First, Last and
 // Bytes may be called beside them. The package leaves to others: which drives
 // are in which failure domain (Options.Choose), where a State lies in a drive's root
 // (Roots), and what an entry means.

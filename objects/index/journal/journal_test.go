@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/tarnlake/tarn/objects/index"
@@ -98,6 +99,52 @@ func TestAcknowledgedRotOnEveryCopyIsRefusedAndNothingIsCut(t *testing.T) {
 	if got := contents(t, j, 0); got != "a b c " {
 		t.Errorf("kept %q", got)
 	}
+}
+
+// TestRotOfTheLastEntryIsNoTornTailOnceTheJournalRested: without a mark after it, the
+// last record that rots on every copy looks like an append that was cut off.
+func TestRotOfTheLastEntryIsNoTornTailOnceTheJournalRested(t *testing.T) {
+	w := newWorld(1, 3, 1)
+	j := opened(t, w, nil)
+	appendAll(t, j, "a", "b")
+	for range 2 {
+		if err := j.Rest(background); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(w.media[0].extents[0].records); n != 4 {
+		t.Fatalf("%d records, want the opening mark, two entries and one mark", n)
+	}
+	for _, m := range w.media { // and the process is killed
+		m.rot(2)
+	}
+	w.restart()
+	if _, err := Open(background, w.options(3)); !errors.Is(err, ErrLost) {
+		t.Fatalf("opened although the last entry is rotten on every drive: %v", err)
+	}
+	_ = j.Close()
+}
+
+func TestADriveThatFailsTheMarkIsAvoided(t *testing.T) {
+	w := newWorld(1, 4, 1)
+	j := opened(t, w, nil)
+	appendAll(t, j, "a")
+	_, drives, _ := j.Epoch()
+	failed := w.media[drives[0]-1]
+	failed.set(func() { failed.hang = true })
+	close(failed.release)
+	if err := j.Rest(background); err == nil {
+		t.Fatal("a mark that a drive failed was taken")
+	}
+	failed.release = make(chan struct{})
+	appendAll(t, j, "b")
+	if _, now, _ := j.Epoch(); slices.Contains(now, failed.number) {
+		t.Errorf("the epoch is on drives %v, and %d failed", now, failed.number)
+	}
+	if got := contents(t, j, 0); got != "a b " {
+		t.Errorf("kept %q", got)
+	}
+	_ = j.Close()
 }
 
 func TestDrivesThatContradictEachOtherAreRefused(t *testing.T) {
