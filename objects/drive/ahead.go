@@ -8,28 +8,60 @@ import (
 	"github.com/tarnlake/tarn/host"
 )
 
-// zeroBlock is what extents are zeroed with.
-var zeroBlock [256 << 10]byte
+// limit is the end of the room for records.
+func (d *Drive) limit(e *extent) int64 {
+	if e.fixed {
+		return e.limit()
+	}
+	return d.options.ExtentBytes - SectorBytes
+}
 
-// roomFor gives the active extent of a class with room for need bytes more,
-// sealing a full one and making the next.
-func (w *writer) roomFor(class Class, need int64) (*extent, error) {
-	e := w.active[class]
-	if e != nil && e.used+need <= w.drive.options.ExtentBytes-SectorBytes {
+// roomFor gives the active extent with room for need bytes more, sealing a full
+// one and beginning the next.
+func (w *writer) roomFor(need int64) (*extent, error) {
+	if e := w.active; e != nil && e.used+need <= w.drive.limit(e) {
 		return e, nil
 	}
-	w.seal(class)
-	e = &extent{class: class, generation: 1, base: w.next[class], before: w.acked[class], previous: w.latest[class], used: firstRecord, active: true}
+	w.seal()
+	e, err := w.nextExtent(need)
+	if err != nil {
+		return nil, err
+	}
+	w.active, w.latest = e, e.number
+	return e, nil
+}
+
+func (w *writer) nextExtent(need int64) (*extent, error) {
+	if w.class != Stripe {
+		return w.nextFixed(need)
+	}
+	e := &extent{class: w.class, generation: 1}
+	w.begin(e)
 	if err := w.drive.createExtent(e); err != nil {
 		return nil, err
 	}
-	w.active[class], w.latest[class] = e, e.number
+	w.drive.enter(e)
 	return e, nil
+}
+
+// begin says where an extent stands in its class.
+func (w *writer) begin(e *extent) {
+	e.class, e.base, e.order, e.before, e.previous = w.class, w.next, w.next, w.acked, w.latest
+	e.used, e.proven, e.records, e.active = firstRecord, 0, 0, true
+}
+
+// enter lets readers find an extent.
+func (d *Drive) enter(e *extent) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.extents[e.number] = e
 }
 
 // createExtent makes an extent whose header and name are durable before any record
 // is written to it: a readable record therefore always has them, or they rotted.
 func (d *Drive) createExtent(e *extent) error {
+	d.spares.numbering.Lock()
+	defer d.spares.numbering.Unlock()
 	d.mu.RLock()
 	e.number = d.highest + 1
 	d.mu.RUnlock()
@@ -45,7 +77,6 @@ func (d *Drive) createExtent(e *extent) error {
 	}
 	d.mu.Lock()
 	d.highest = e.number
-	d.extents[e.number] = e
 	stubs := d.stubs
 	d.stubs = nil
 	d.mu.Unlock()
@@ -76,11 +107,9 @@ func (d *Drive) unlink(numbers []uint32) {
 	}
 }
 
-// prepare makes the extent's file ready up to end, in steps: an overwrite of
-// zeros needs no metadata when it is synced, and ran 2.5 times as fast as an
-// extending append. Stripes are large and only get their blocks reserved.
+// prepare reserves blocks for a growing extent up to end, in steps.
 func (d *Drive) prepare(e *extent, end int64) error {
-	if end <= e.prepared {
+	if e.fixed || end <= e.prepared {
 		return nil
 	}
 	want := min(max(end, e.prepared+d.options.AheadBytes), d.options.ExtentBytes)
@@ -92,30 +121,14 @@ func (d *Drive) prepare(e *extent, end int64) error {
 }
 
 func (d *Drive) prepareTo(e *extent, end int64) error {
-	var err error
-	if e.class == Stripe {
-		err = e.file.Preallocate(e.prepared, end-e.prepared)
-		if errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.ENOSYS) {
-			err = nil // the file system allocates when it writes
-		}
-	} else if err = zero(e.file, e.prepared, end); isNoSpace(err) {
-		err = errors.Join(err, truncate(e.file, e.prepared)) // leave the rest to others
+	err := e.file.Preallocate(e.prepared, end-e.prepared)
+	if errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.ENOSYS) {
+		err = nil // the file system allocates when it writes
 	}
 	if err == nil {
 		e.prepared = end
 	}
 	return err
-}
-
-func zero(f host.File, from, to int64) error {
-	for from < to {
-		n, err := f.WriteAt(zeroBlock[:min(int64(len(zeroBlock)), to-from)], from)
-		if err != nil {
-			return err
-		}
-		from += int64(n)
-	}
-	return nil
 }
 
 // truncate sets a file's size. vfs.File does not ask for the method, but the

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"syscall"
 	"testing"
@@ -23,13 +24,14 @@ type ledger struct {
 	formatted bool
 	written   map[drive.Identity]drive.Record // of every record ever handed to Append
 	kept      map[drive.Address]drive.Record  // acknowledged, and not asked to be removed
+	removed   map[drive.Address]drive.Record  // whose removal was acknowledged
 	root      uint64                          // acknowledged version
 	tried     uint64                          // highest version ever handed to SetRoot
 	next      int
 }
 
 func newLedger() *ledger {
-	return &ledger{written: map[drive.Identity]drive.Record{}, kept: map[drive.Address]drive.Record{}}
+	return &ledger{written: map[drive.Identity]drive.Record{}, kept: map[drive.Address]drive.Record{}, removed: map[drive.Address]drive.Record{}}
 }
 
 func (l *ledger) record(size int) drive.Record {
@@ -55,12 +57,18 @@ func (l *ledger) append(d *drive.Drive, class drive.Class, sizes ...int) error {
 }
 
 func (l *ledger) remove(d *drive.Drive, extent uint32) error {
-	for a := range l.kept {
+	leaving := map[drive.Address]drive.Record{}
+	for a, r := range l.kept {
 		if a.Extent == extent {
+			leaving[a] = r
 			delete(l.kept, a)
 		}
 	}
-	return d.Remove(context.Background(), extent)
+	err := d.Remove(context.Background(), extent)
+	if err == nil {
+		maps.Copy(l.removed, leaving)
+	}
+	return err
 }
 
 func (l *ledger) setRoot(d *drive.Drive) error {
@@ -77,6 +85,11 @@ func (l *ledger) judge(d *drive.Drive) error {
 	for a, r := range l.kept {
 		if err := check(d, a, r); err != nil {
 			return fmt.Errorf("acknowledged record: %w", err)
+		}
+	}
+	for a, r := range l.removed {
+		if err := check(d, a, r); !errors.Is(err, drive.ErrGone) {
+			return fmt.Errorf("removed record at %s: %v", a, err)
 		}
 	}
 	scanned := map[drive.Address]bool{}
@@ -110,13 +123,13 @@ func (l *ledger) judge(d *drive.Drive) error {
 }
 
 // life is a workload that touches every kind of write.
-func (l *ledger) life(h *host.Host) error {
+func (l *ledger) life(h *host.Host, o drive.Options) error {
 	if err := drive.Format(h, dir, header()); err != nil {
 		return err
 	}
 	l.formatted = true
 	for range 2 {
-		d, err := drive.Open(h, dir, small)
+		d, err := drive.Open(h, dir, o)
 		if err != nil {
 			return err
 		}
@@ -147,19 +160,22 @@ func (l *ledger) session(d *drive.Drive) error {
 			}
 		}
 	}
-	return errors.Join(l.append(d, drive.Small, 700), l.setRoot(d))
+	return errors.Join(l.append(d, drive.Small, 700), l.append(d, drive.Journal, 100, 4000), l.setRoot(d))
 }
 
 func TestNothingAcknowledgedIsLostAtAnyPowerCut(t *testing.T) {
-	seeds := int64(3)
+	seeds := int64(4)
 	if os.Getenv("TARN_SOAK") != "" {
 		seeds = 100
 	}
+	sparing := small
+	sparing.Spares, sparing.RecycledBytes = 1, 16<<10
 	for seed := range seeds {
 		var l *ledger
+		o := []drive.Options{small, sparing}[seed%2]
 		hosttest.EveryCrash(t, seed, func(h *host.Host) {
 			l = newLedger()
-			if err := l.life(h); err != nil && !errors.Is(err, hosttest.ErrPowerCut) {
+			if err := l.life(h, o); err != nil && !errors.Is(err, hosttest.ErrPowerCut) {
 				t.Errorf("before the cut: %v", err)
 			}
 		}, func(h *host.Host) { l.afterCrash(t, h) })
@@ -201,7 +217,7 @@ func TestWhatARecoveryShowedStays(t *testing.T) {
 	for n := int64(20); ; n += 3 {
 		h, l := hosttest.New(n), newLedger()
 		hosttest.DiskOf(h).CutAfter(n)
-		_ = l.life(h)
+		_ = l.life(h, small)
 		if !hosttest.DiskOf(h).Cut() {
 			return
 		}
@@ -241,6 +257,7 @@ func TestDriveBehavesAsAMap(t *testing.T) {
 		ok(drive.Format(h, dir, header()))
 		o := small
 		o.AheadBytes = rapid.Int64Range(0, 40<<10).Draw(t, "ahead")
+		o.RecycledBytes = drive.SectorBytes * rapid.Int64Range(drive.ExtentBytesMin/drive.SectorBytes, 64).Draw(t, "recycled, sectors")
 		d, err := drive.Open(h, dir, o)
 		ok(err)
 		reopen := func() {

@@ -14,11 +14,13 @@ import (
 
 // Options of Open. The zero value works.
 type Options struct {
-	ExtentBytes int64 // of one extent's file; default 256 MiB, at least 16 KiB
-	AheadBytes  int64 // what is zeroed or preallocated ahead of need in one step; default 16 MiB
-	FilesOpen   int   // files kept open for readers; default 128
-	ReadOnly    bool  // take no lock and write nothing at all
-	Events      Events
+	ExtentBytes   int64 // of one extent's file; default 256 MiB, at least 16 KiB
+	AheadBytes    int64 // of a stripe extent, preallocated ahead of need in one step; default 16 MiB
+	RecycledBytes int64 // of an extent of the journal or of small records; default 32 MiB, at most ExtentBytes. A drive's first ones are smaller
+	Spares        int   // extents kept zeroed ahead of need; default 1; -1: none
+	FilesOpen     int   // files kept open for readers; default 128
+	ReadOnly      bool  // take no lock and write nothing at all
+	Events        Events
 }
 
 // Events are told what happens to the drive. Any of them may be nil. They are
@@ -43,6 +45,13 @@ func (o Options) withDefaults() (Options, error) {
 	if o.AheadBytes == 0 {
 		o.AheadBytes = 16 << 20
 	}
+	if o.RecycledBytes == 0 {
+		o.RecycledBytes = 32 << 20
+	}
+	o.RecycledBytes = min(o.RecycledBytes, o.ExtentBytes)
+	if o.Spares == 0 {
+		o.Spares = 1
+	}
 	if o.FilesOpen == 0 {
 		o.FilesOpen = 128
 	}
@@ -51,6 +60,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.AheadBytes < 0 || o.FilesOpen < 0 {
 		return o, errors.New("drive: AheadBytes and FilesOpen must not be negative")
+	}
+	if o.RecycledBytes < ExtentBytesMin || o.RecycledBytes%SectorBytes != 0 {
+		return o, fmt.Errorf("drive: RecycledBytes is %d: a multiple of %d from %d on is wanted", o.RecycledBytes, SectorBytes, ExtentBytesMin)
 	}
 	return o, nil
 }
@@ -64,9 +76,10 @@ type Drive struct {
 	options Options
 	lock    io.Closer // nil when read-only
 	files   *files
-	queue   *queue
-	writing sync.WaitGroup // the writer; Close waits
+	queues  [classes]*queue
+	writing sync.WaitGroup // the writers; Close waits
 	closing sync.Once
+	spares  spares
 
 	root struct { // held while the root file is replaced
 		sync.Mutex
@@ -74,13 +87,14 @@ type Drive struct {
 		err error
 	}
 
-	mu      sync.RWMutex // guards all below; never held across I/O
-	extents map[uint32]*extent
-	highest uint32   // number ever used; its file stays, as a stub at least, so that no number returns
-	stubs   []uint32 // extents without records, to be unlinked once a higher one exists
-	failure error    // ErrFailed: the write side gave up
-	full    error    // ErrFull: the last append found no room
-	closed  bool
+	mu       sync.RWMutex // guards all below; never held across I/O
+	extents  map[uint32]*extent
+	highest  uint32   // number ever used; its file stays, as a stub at least, so that no number returns
+	stubs    []uint32 // extents without records, to be unlinked once a higher one exists
+	failures int      // groups, since the last that went well
+	failure  error    // ErrFailed: the write side gave up
+	full     error    // ErrFull: the last append found no room
+	closed   bool
 }
 
 // Open opens the drive in a folder. Tails that a crash left are cut, and every
@@ -94,7 +108,10 @@ func Open(h *host.Host, dir string, o Options) (*Drive, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Drive{fs: h.FS, dir: dir, log: h.Log, header: hd, options: o, extents: map[uint32]*extent{}, queue: newQueue()}
+	d := &Drive{fs: h.FS, dir: dir, log: h.Log, header: hd, options: o, extents: map[uint32]*extent{}}
+	for class := range d.queues {
+		d.queues[class] = newQueue()
+	}
 	if err := d.open(); err != nil {
 		return nil, fmt.Errorf("open drive %s: %w", dir, err)
 	}
@@ -124,7 +141,7 @@ func (d *Drive) open() (err error) {
 		return err
 	}
 	if !d.options.ReadOnly {
-		d.startWriter(session)
+		d.startWriters(session)
 	}
 	return nil
 }
@@ -187,8 +204,11 @@ func (d *Drive) close() error {
 	d.mu.Lock()
 	d.closed = true
 	d.mu.Unlock()
-	d.queue.close()
+	for _, q := range d.queues {
+		q.close()
+	}
 	d.writing.Wait()
+	d.spares.close()
 	err := d.files.close()
 	if d.lock != nil {
 		err = errors.Join(err, d.lock.Close())

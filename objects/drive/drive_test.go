@@ -20,7 +20,7 @@ import (
 
 const dir = "drive-1"
 
-var small = drive.Options{ExtentBytes: 32 << 10, AheadBytes: 8 << 10, FilesOpen: 2}
+var small = drive.Options{ExtentBytes: 32 << 10, AheadBytes: 8 << 10, Spares: -1, FilesOpen: 2}
 
 func must(t testing.TB, err error) {
 	t.Helper()

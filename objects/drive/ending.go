@@ -12,17 +12,18 @@ const failuresMax = 3
 func (w *writer) report(err error) error {
 	d := w.drive
 	if isNoSpace(err) {
+		d.dropSpares()
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.full = fmt.Errorf("%w: %w", ErrFull, err)
 		return d.full
 	}
-	if w.failures++; w.failures < failuresMax {
-		return fmt.Errorf("%w: %w", ErrWrite, err)
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.failure = fmt.Errorf("%w %d times, at last: %w", ErrFailed, w.failures, err)
+	if d.failures++; d.failures < failuresMax {
+		return fmt.Errorf("%w: %w", ErrWrite, err)
+	}
+	d.failure = fmt.Errorf("%w %d times, at last: %w", ErrFailed, d.failures, err)
 	return d.failure
 }
 
@@ -54,7 +55,7 @@ func (w *writer) abandon(e *extent, err error) error {
 // retire ends an extent of which nothing that was not acknowledged can be trusted.
 // It is never written or synced again.
 func (w *writer) retire(e *extent, err error) error {
-	w.active[e.class] = nil
+	w.active = nil
 	d := w.drive
 	d.mu.Lock()
 	e.active, e.retired = false, err
@@ -68,9 +69,9 @@ func (w *writer) retire(e *extent, err error) error {
 	return err
 }
 
-// seal ends the active extent of a class where it has records.
-func (w *writer) seal(class Class) {
-	if e := w.active[class]; e != nil && (e.used > firstRecord || w.drive.isClosed()) {
+// seal ends the active extent where it has records.
+func (w *writer) seal() {
+	if e := w.active; e != nil && (e.used > firstRecord || w.drive.isClosed()) {
 		w.sealExtent(e)
 	}
 }
@@ -81,10 +82,13 @@ func (w *writer) sealExtent(e *extent) {
 		_ = w.retire(e, fmt.Errorf("seal extent %d: %w", e.number, err))
 		return
 	}
-	w.active[e.class] = nil
+	w.active = nil
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	e.active, e.file = false, nil
+	if e.fixed && e.used == firstRecord {
+		d.setFree(e)
+	}
 }
 
 func (d *Drive) isClosed() bool {
@@ -93,9 +97,13 @@ func (d *Drive) isClosed() bool {
 	return d.closed
 }
 
-// sealFile cuts what was prepared ahead and ends the file with its seal. An extent
+// sealFile ends an extent with its seal and cuts what was preallocated ahead. One
 // without records becomes a stub: its header alone, which keeps its number taken.
+// One of fixed size has its seal in the last sector, and without records none.
 func (d *Drive) sealFile(e *extent, s seal) error {
+	if e.fixed {
+		return d.sealFixed(e, s)
+	}
 	end := e.used
 	if e.used > firstRecord {
 		if _, err := e.file.WriteAt(encodeSeal(s, e, d.header.Drive, e.used), e.used); err != nil {
@@ -104,6 +112,17 @@ func (d *Drive) sealFile(e *extent, s seal) error {
 		end += SectorBytes
 	}
 	if err := truncate(e.file, end); err != nil {
+		return err
+	}
+	return errors.Join(e.file.SyncData(), e.file.Close())
+}
+
+func (d *Drive) sealFixed(e *extent, s seal) error {
+	if e.used == firstRecord {
+		return e.file.Close()
+	}
+	s.end = e.used
+	if _, err := e.file.WriteAt(encodeSeal(s, e, d.header.Drive, e.limit()), e.limit()); err != nil {
 		return err
 	}
 	return errors.Join(e.file.SyncData(), e.file.Close())

@@ -9,6 +9,13 @@ import (
 	"github.com/tarnlake/tarn/host"
 )
 
+// Formats of an extent. A grown one ends with its seal; one of fixed size is zeroed
+// whole, keeps its seal in the last sector, and is used again under a higher generation.
+const (
+	formatGrown = 1
+	formatFixed = 2
+)
+
 const (
 	extentMagic  = "TEXT"
 	sealMagic    = "TSEA"
@@ -24,6 +31,9 @@ type extent struct {
 	base       uint64 // sequence of the first record; 0: not known, the header is rotten
 	before     uint64 // highest sequence of the class that was acknowledged when the extent was made
 	previous   uint32 // number of the extent of the class before this one in the session; 0: none
+	fixed      bool   // of format 2
+	size       int64  // where fixed: of the file
+	order      uint64 // by which extents of a class are in the order of writing
 
 	// Guarded by Drive.mu.
 	used    int64  // end of what counts: records beyond were never acknowledged
@@ -34,7 +44,7 @@ type extent struct {
 
 	// The writer's alone, while active.
 	file     host.File
-	prepared int64  // end of what was zeroed or preallocated
+	prepared int64  // end of what was preallocated
 	records  uint64 // count
 }
 
@@ -46,6 +56,16 @@ type ExtentInfo struct {
 	Bytes      int64 // used
 	Sealed     bool  // nothing will be appended
 	Retired    error // why, where a failed write or an unreadable header ended it
+}
+
+// limit is the end of the room for records in an extent of fixed size; there lies its seal.
+func (e *extent) limit() int64 { return e.size/SectorBytes*SectorBytes - SectorBytes }
+
+func (e *extent) format() uint16 {
+	if e.fixed {
+		return formatFixed
+	}
+	return formatGrown
 }
 
 func (e *extent) place(drive ID, off int64) place {
@@ -73,14 +93,14 @@ const sessionShift = 40
 // encodeExtent writes an extent's first sector, little endian:
 //
 //	0  4  magic "TEXT"          12  4  generation
-//	4  2  format                16 16  drive
-//	6  1  class                 32  8  sequence of the first record; its upper 24 bits are the session
+//	4  2  format, 1 or 2        16 16  drive
+//	6  1  class; 0: free        32  8  sequence of the first record; its upper 24 bits are the session
 //	7  1  flags, zero          40  8  highest sequence of the class acknowledged before
 //	8  4  number              508  4  CRC-32C of [0,508), piece 0xfffffffe
 func encodeExtent(e *extent, drive ID) []byte {
 	b := make([]byte, SectorBytes)
 	copy(b, extentMagic)
-	binary.LittleEndian.PutUint16(b[4:], FormatVersion)
+	binary.LittleEndian.PutUint16(b[4:], e.format())
 	b[6] = byte(e.class)
 	binary.LittleEndian.PutUint32(b[8:], e.number)
 	binary.LittleEndian.PutUint32(b[12:], e.generation)
@@ -108,43 +128,53 @@ func decodeExtent(b []byte, drive ID, number uint32) (*extent, error) {
 	if !sectorVerifies(b, e.place(drive, 0), pieceOfExtent) || binary.LittleEndian.Uint32(b[8:]) != number {
 		return nil, fmt.Errorf("extent %d's header checksum: %w", number, ErrCorrupt)
 	}
-	if v := binary.LittleEndian.Uint16(b[4:]); v != FormatVersion {
-		return nil, &FormatVersionError{File: e.name(), Found: uint32(v), Understood: FormatVersion}
+	v := binary.LittleEndian.Uint16(b[4:])
+	if v != formatGrown && v != formatFixed {
+		return nil, &FormatVersionError{File: e.name(), Found: uint32(v), Understood: formatFixed}
 	}
+	e.fixed, e.order = v == formatFixed, e.base
 	return e, nil
 }
 
-// seal ends an extent: a sector behind its last record, after which the file ends.
+// seal ends an extent: a sector behind its last record, after which the file ends,
+// or the last sector of a file of fixed size.
 type seal struct {
+	end     int64  // of the records; 0: where the seal lies
 	proven  uint64 // highest sequence that is proven to have been acknowledged
 	records uint64 // count
 }
 
-// encodeSeal writes the seal that lies at offset end, little endian:
+// encodeSeal writes the seal that lies at offset at, little endian:
 //
 //	0  4  magic "TSEA"          16  8  offset of this sector
-//	4  2  format                24  8  highest acknowledged sequence
+//	4  2  format, the extent's  24  8  highest acknowledged sequence
 //	6  1  class                 32  8  number of records; 0: not counted
 //	7  1  zero                 508  4  CRC-32C of [0,508), piece 0xfffffffd
-//	8  8  zero
-func encodeSeal(s seal, e *extent, drive ID, end int64) []byte {
+//	8  8  end of the records; zero in format 1, where it is this sector's offset
+func encodeSeal(s seal, e *extent, drive ID, at int64) []byte {
 	b := make([]byte, SectorBytes)
 	copy(b, sealMagic)
-	binary.LittleEndian.PutUint16(b[4:], FormatVersion)
+	binary.LittleEndian.PutUint16(b[4:], e.format())
 	b[6] = byte(e.class)
-	binary.LittleEndian.PutUint64(b[16:], uint64(end))
+	binary.LittleEndian.PutUint64(b[8:], uint64(s.end))
+	binary.LittleEndian.PutUint64(b[16:], uint64(at))
 	binary.LittleEndian.PutUint64(b[24:], s.proven)
 	binary.LittleEndian.PutUint64(b[32:], s.records)
-	sealSector(b, e.place(drive, end), pieceOfSeal)
+	sealSector(b, e.place(drive, at), pieceOfSeal)
 	return b
 }
 
-func decodeSeal(b []byte, e *extent, drive ID, end int64) (seal, bool) {
-	if len(b) < SectorBytes || string(b[:4]) != sealMagic || binary.LittleEndian.Uint16(b[4:]) != FormatVersion {
+// decodeSeal reads the seal that lies at offset at. Its end is then never 0.
+func decodeSeal(b []byte, e *extent, drive ID, at int64) (seal, bool) {
+	if len(b) < SectorBytes || string(b[:4]) != sealMagic || binary.LittleEndian.Uint16(b[4:]) != e.format() {
 		return seal{}, false
 	}
-	if binary.LittleEndian.Uint64(b[16:]) != uint64(end) || !sectorVerifies(b, e.place(drive, end), pieceOfSeal) {
+	if binary.LittleEndian.Uint64(b[16:]) != uint64(at) || !sectorVerifies(b, e.place(drive, at), pieceOfSeal) {
 		return seal{}, false
 	}
-	return seal{proven: binary.LittleEndian.Uint64(b[24:]), records: binary.LittleEndian.Uint64(b[32:])}, true
+	s := seal{end: at, proven: binary.LittleEndian.Uint64(b[24:]), records: binary.LittleEndian.Uint64(b[32:])}
+	if e.fixed {
+		s.end = int64(binary.LittleEndian.Uint64(b[8:]))
+	}
+	return s, s.end > firstRecord && s.end <= at && s.end%SectorBytes == 0
 }

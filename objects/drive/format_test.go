@@ -85,6 +85,12 @@ func TestFormatsOnDiskAreAsDocumented(t *testing.T) {
 
 	annotate(&out, "seal", encodeSeal(seal{proven: e.base, records: 1}, e, goldenDrive, 1536), field{4, "magic"}, field{2, "format"}, field{1, "class"},
 		field{1, "zero"}, field{8, "zero"}, field{8, "offset of this sector"}, field{8, "highest acknowledged sequence"}, field{8, "records"}, field{468, "zero"}, field{4, "CRC-32C"})
+	e.fixed, e.size = true, 4096
+	annotate(&out, "extent header of fixed size", encodeExtent(e, goldenDrive), field{4, "magic"}, field{2, "format"}, field{1, "class"}, field{1, "flags"},
+		field{4, "number"}, field{4, "generation"}, field{16, "drive"}, field{8, "first sequence"}, field{8, "acknowledged before"},
+		field{4, "class's extent before"}, field{456, "zero"}, field{4, "CRC-32C"})
+	annotate(&out, "seal of fixed size", encodeSeal(seal{end: 1536, proven: e.base, records: 1}, e, goldenDrive, e.limit()), field{4, "magic"}, field{2, "format"}, field{1, "class"},
+		field{1, "zero"}, field{8, "end of the records"}, field{8, "offset of this sector"}, field{8, "highest acknowledged sequence"}, field{8, "records"}, field{468, "zero"}, field{4, "CRC-32C"})
 	golden(t, "format.golden", out.String())
 }
 
@@ -99,10 +105,16 @@ func headFields(pieces int) []field {
 
 // TestDrivesOfEveryReleaseStayReadable opens folders that releases wrote.
 func TestDrivesOfEveryReleaseStayReadable(t *testing.T) {
-	const folder = "testdata/v1"
 	if *update {
-		writeRelease(t, folder)
+		writeRelease(t, "testdata/v2")
 	}
+	for _, folder := range []string{"testdata/v1", "testdata/v2"} {
+		readRelease(t, folder)
+	}
+}
+
+func readRelease(t *testing.T, folder string) {
+	t.Helper()
 	h := hosttest.New(1)
 	if err := h.FS.MkdirAll("d/extents", 0o755); err != nil {
 		t.Fatal(err)
@@ -149,7 +161,7 @@ func writeRelease(t *testing.T, folder string) {
 	if err := Format(h, folder, hd); err != nil {
 		t.Fatal(err)
 	}
-	d, err := Open(h, folder, Options{})
+	d, err := Open(h, folder, Options{RecycledBytes: ExtentBytesMin, Spares: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +192,7 @@ func TestOtherFormatVersionsAreRefusedWithTheirNumbers(t *testing.T) {
 		},
 	}
 	for name, encode := range write {
-		for _, version := range []uint32{0, 2, 200} {
+		for _, version := range []uint32{0, 3, 200} {
 			h := hosttest.New(1)
 			if err := Format(h, "d", Header{Drive: goldenDrive}); err != nil {
 				t.Fatal(err)
@@ -190,7 +202,7 @@ func TestOtherFormatVersionsAreRefusedWithTheirNumbers(t *testing.T) {
 			}
 			_, err := Open(h, "d", Options{})
 			var v *FormatVersionError
-			if !errors.As(err, &v) || !errors.Is(err, ErrFormatVersion) || v.Found != version || v.Understood != FormatVersion {
+			if !errors.As(err, &v) || !errors.Is(err, ErrFormatVersion) || v.Found != version || v.Understood < FormatVersion {
 				t.Errorf("%s of format %d: %v", name, version, err)
 			}
 		}
@@ -225,7 +237,7 @@ func TestSampleExtentDecodes(t *testing.T) {
 	if n := walkAll(b[:len(b)-SectorBytes], goldenExtent()); n != 2 {
 		t.Fatalf("%d records", n)
 	}
-	if found, _ := firstGeneration(bytes.NewReader(b), goldenDrive, 7, int64(len(b))); found == nil || found.generation != 2 || found.class != Small {
+	if found, _ := newestGeneration(bytes.NewReader(b), goldenDrive, 7, int64(len(b))); found == nil || found.generation != 2 || found.class != Small {
 		t.Fatalf("search found %+v", found)
 	}
 }
@@ -241,7 +253,7 @@ func FuzzExtent(f *testing.F) {
 			e = goldenExtent()
 		}
 		walkAll(b, e)
-		firstGeneration(bytes.NewReader(b), goldenDrive, 7, int64(len(b)))
+		newestGeneration(bytes.NewReader(b), goldenDrive, 7, int64(len(b)))
 		if end := int64(len(b)) - SectorBytes; end >= 0 {
 			decodeSeal(b[end:], e, goldenDrive, end)
 		}

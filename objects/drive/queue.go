@@ -131,7 +131,7 @@ func (d *Drive) Append(ctx context.Context, class Class, records []Record) ([]Ad
 	if err != nil {
 		return nil, fmt.Errorf("append to %s: %w", d.dir, err)
 	}
-	if err := d.queue.put(ctx, r); err != nil {
+	if err := d.queues[class].put(ctx, r); err != nil {
 		return nil, fmt.Errorf("append %d records (%s) to %s: %w", len(records), class, d.dir, err)
 	}
 	return r.addresses, nil
@@ -164,5 +164,5 @@ func (d *Drive) Seal(ctx context.Context, class Class) error {
 	if err := d.writable(); err != nil {
 		return fmt.Errorf("seal %s extent of %s: %w", class, d.dir, err)
 	}
-	return d.queue.put(ctx, &request{class: class, done: make(chan struct{})})
+	return d.queues[class].put(ctx, &request{class: class, done: make(chan struct{})})
 }

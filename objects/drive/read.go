@@ -87,10 +87,16 @@ func (d *Drive) withRecord(ctx context.Context, a Address, id Identity, want int
 		n += int(want)
 	}
 	r := recordReader{file: h.file, at: at, place: e.place(d.header.Drive, at), first: (*buffer)[:n], pieces: (*buffer)[SectorBytes+pieceBytes:]}
-	if err := r.open(id); err != nil {
-		return err
+	err = r.open(id)
+	if err == nil {
+		err = use(&r)
 	}
-	return use(&r)
+	if errors.Is(err, ErrCorrupt) {
+		if _, gone := d.lookup(a); errors.Is(gone, ErrGone) {
+			return gone // recycled while it was read: that is no rot
+		}
+	}
+	return err
 }
 
 // lookup finds the extent of an address.

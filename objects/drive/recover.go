@@ -15,35 +15,83 @@ func (d *Drive) recoverExtents() (session uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	var empty []uint32
-	var later [classes]*extent // the next higher extent of each class
-	for _, number := range slices.Backward(numbers) {
-		e, err := d.load(number, &later)
+	var all []extentFile
+	floors := map[link]uint64{}
+	for _, number := range numbers {
+		f, err := d.find(number)
 		if err != nil {
 			return 0, err
 		}
-		session = max(session, e.base>>sessionShift)
-		if e.used == firstRecord && e.unread == nil {
-			empty = append(empty, number)
-			continue
+		all = append(all, f)
+		session = max(session, f.base>>sessionShift)
+		if f.previous > 0 {
+			at := link{f.class, f.previous}
+			floors[at] = max(floors[at], f.before)
 		}
-		d.extents[number] = e
-		later[e.class] = e
 	}
 	if len(numbers) > 0 {
 		d.highest = numbers[len(numbers)-1]
 	}
-	d.keepOne(empty)
+	d.settleAll(all, floors)
 	if session++; session >= 1<<(64-sessionShift) {
 		return 0, fmt.Errorf("drive was opened %d times, the limit", session)
 	}
 	return session, nil
 }
 
+// link names an extent of a class by what a later one says of it. A number may have
+// been used by another class since; by the same class only for higher sequences.
+type link struct {
+	class  Class
+	number uint32
+}
+
+// extentFile is an extent's file with its header.
+type extentFile struct {
+	*extent
+	bytes int64 // of the file
+}
+
+// settleAll finds the end of each extent, and what is free.
+func (d *Drive) settleAll(all []extentFile, floors map[link]uint64) {
+	var empty []uint32
+	for _, f := range all {
+		if f.unread == nil && f.class > 0 && f.bytes > firstRecord {
+			d.settle(f, floors[link{f.class, f.number}])
+		}
+		if f.fixed {
+			d.spares.made++
+		}
+		switch {
+		case f.used > firstRecord || f.unread != nil:
+			d.extents[f.number] = f.extent
+		case f.fixed && f.retired == nil && f.bytes >= ExtentBytesMin:
+			d.foundFree(f.extent)
+		default:
+			empty = append(empty, f.number)
+		}
+	}
+	d.keepOne(empty)
+	for len(d.spares.free) > freeMax {
+		empty, d.spares.free = []uint32{d.spares.free[0].number}, d.spares.free[1:]
+		d.keepOne(empty)
+	}
+}
+
+// foundFree keeps an extent without records. One that was in use when a crash came
+// may hold remains of its generation, which then must not return.
+func (d *Drive) foundFree(e *extent) {
+	if e.class > 0 {
+		d.setFree(e)
+		return
+	}
+	d.spares.free = append(d.spares.free, e)
+}
+
 // keepOne unlinks extents without records, except the highest, which keeps its number taken.
 func (d *Drive) keepOne(empty []uint32) {
 	if i := slices.Index(empty, d.highest); i >= 0 {
-		d.stubs = []uint32{d.highest}
+		d.stubs = append(d.stubs, d.highest)
 		empty = slices.Delete(empty, i, i+1)
 	}
 	if !d.options.ReadOnly {
@@ -71,34 +119,42 @@ func (d *Drive) listExtents() ([]uint32, error) {
 	return numbers, nil
 }
 
-// load reads one extent's header and finds its end. An extent that cannot be read
-// stays known with its error; only another format fails the drive.
-func (d *Drive) load(number uint32, later *[classes]*extent) (*extent, error) {
+// find reads one extent's header. An extent that cannot be read stays known with
+// its error; only another format fails the drive.
+func (d *Drive) find(number uint32) (extentFile, error) {
 	f, err := d.fs.Open(d.path(number))
 	if err != nil {
-		return d.unreadable(number, err), nil
+		return extentFile{extent: d.unreadable(number, err)}, nil
 	}
 	defer f.Close()
 	size, e, err := d.loadHeader(f, number)
 	if errors.Is(err, ErrFormatVersion) {
-		return nil, err
+		return extentFile{}, err
 	}
 	if err != nil {
-		return d.unreadable(number, err), nil
+		e = d.unreadable(number, err)
 	}
-	if int(e.class) >= classes || size <= firstRecord {
-		e.class, e.used = e.class%Class(classes), firstRecord
-		return e, nil
+	if int(e.class) >= classes {
+		e.class = 0
 	}
-	if d.sealed(f, e, size) {
-		return e, nil
+	e.used = firstRecord
+	if e.fixed {
+		e.size = size
 	}
-	var floor uint64
-	if next := later[e.class]; next != nil && next.previous == e.number {
-		floor = next.before
+	return extentFile{e, size}, nil
+}
+
+// settle finds an extent's end. floor is acknowledged by other evidence.
+func (d *Drive) settle(x extentFile, floor uint64) {
+	f, err := d.fs.Open(d.path(x.number))
+	if err != nil {
+		*x.extent = *d.unreadable(x.number, err)
+		return
 	}
-	d.recoverTail(f, e, size, floor)
-	return e, nil
+	defer f.Close()
+	if !d.sealed(f, x.extent, x.bytes) {
+		d.recoverTail(f, x.extent, x.bytes, floor)
+	}
 }
 
 func (d *Drive) unreadable(number uint32, err error) *extent {
@@ -122,31 +178,39 @@ func (d *Drive) loadHeader(f host.File, number uint32) (size int64, e *extent, e
 	if err == nil || errors.Is(err, ErrFormatVersion) {
 		return size, e, err
 	}
-	found, zeros := firstGeneration(f, d.header.Drive, number, size)
+	rest, zeros := newestGeneration(f, d.header.Drive, number, size)
 	switch {
-	case found != nil:
-		return size, found, nil
+	case rest != nil:
+		return size, rest, nil
 	case zeros: // a crash came before its header
 		return 0, &extent{number: number}, nil
 	}
 	return size, nil, err
 }
 
-// sealed reports whether the extent ends with its seal, and takes the end from it.
+// sealed reports whether the extent has its seal, and takes the end from it. Where
+// its header is rotten the seal tells which format it has.
 func (d *Drive) sealed(f host.File, e *extent, size int64) bool {
-	end := size - SectorBytes
-	if end <= firstRecord || end%SectorBytes != 0 {
+	at := size/SectorBytes*SectorBytes - SectorBytes
+	if at <= firstRecord {
 		return false
 	}
 	b := make([]byte, SectorBytes)
-	if _, err := f.ReadAt(b, end); err != nil {
+	if _, err := f.ReadAt(b, at); err != nil {
 		return false
 	}
-	s, ok := decodeSeal(b, e, d.header.Drive, end)
-	if ok {
-		e.used, e.proven, e.records = end, s.proven, s.records
+	s, ok := decodeSeal(b, e, d.header.Drive, at)
+	if !ok && e.base == 0 {
+		e.fixed, e.size = true, size
+		if s, ok = decodeSeal(b, e, d.header.Drive, at); !ok {
+			e.fixed = false
+		}
 	}
-	return ok
+	if ok && (e.fixed || size%SectorBytes == 0) {
+		e.used, e.proven, e.records = s.end, s.proven, s.records
+		return true
+	}
+	return false
 }
 
 // tail is what a walk over the end of an unsealed extent found.
@@ -166,6 +230,9 @@ func (d *Drive) recoverTail(f host.File, e *extent, size int64, floor uint64) {
 	e.used, e.proven = t.end, t.proven
 	if t.proven > t.last { // the last acknowledged records rotted: keep the place where they were
 		e.used = size / SectorBytes * SectorBytes
+		if e.fixed {
+			e.used = e.limit()
+		}
 	}
 	if d.options.ReadOnly {
 		return
@@ -178,10 +245,15 @@ func (d *Drive) recoverTail(f host.File, e *extent, size int64, floor uint64) {
 	}
 }
 
-// findTail walks the end of the extent: from where zeros ahead of need must have
-// begun at the latest, or from further back if there is no record.
+// findTail walks the end of the extent: from where what was preallocated ahead must
+// have begun at the latest, or from further back if there is no record. One of fixed
+// size is walked whole.
 func (d *Drive) findTail(f host.File, e *extent, size int64) tail {
-	for span := d.options.AheadBytes + 2*groupBytes; ; span *= 4 {
+	span := d.options.AheadBytes + 2*groupBytes
+	if e.fixed {
+		span, size = size, e.limit()
+	}
+	for ; ; span *= 4 {
 		from := max(firstRecord, (size-span)/SectorBytes*SectorBytes)
 		t := tail{end: firstRecord, provenEnd: firstRecord}
 		w := &walker{file: f, drive: d.header.Drive, extent: e, off: from, end: size}

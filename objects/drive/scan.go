@@ -42,10 +42,12 @@ func (d *Drive) snapshot(class Class) []extent {
 	var out []extent
 	for _, e := range d.extents {
 		if e.class == class || e.unread != nil {
-			out = append(out, extent{number: e.number, generation: e.generation, class: e.class, base: e.base, used: e.used, proven: e.proven, unread: e.unread})
+			out = append(out, extent{number: e.number, generation: e.generation, class: e.class, base: e.base, order: e.order, used: e.used, proven: e.proven, unread: e.unread})
 		}
 	}
-	slices.SortFunc(out, func(a, b extent) int { return cmp.Compare(a.number, b.number) })
+	slices.SortFunc(out, func(a, b extent) int {
+		return cmp.Or(cmp.Compare(a.order, b.order), cmp.Compare(a.number, b.number))
+	})
 	return out
 }
 
@@ -67,6 +69,9 @@ func (d *Drive) scanExtent(ctx context.Context, e *extent, buffer *[]byte, yield
 			yield(Found{}, err)
 			return false
 		}
+		if s.err != nil && d.gone(e) {
+			return true // removed since the scan began, and perhaps used again
+		}
 		f, counts := d.found(e, s, &last)
 		if counts && !yield(f, nil) {
 			return false
@@ -85,6 +90,12 @@ func (d *Drive) unopened(e *extent, err error, yield func(Found, error) bool) bo
 		return false
 	}
 	return yield(Found{Address: e.address(0), Err: fmt.Errorf("open extent %d: %w", e.number, err)}, nil)
+}
+
+// gone: the extent is not what it was when the scan began.
+func (d *Drive) gone(e *extent) bool {
+	_, err := d.lookup(e.address(firstRecord))
+	return errors.Is(err, ErrGone)
 }
 
 // found judges a step: a bad one counts only where something acknowledged was lost.

@@ -29,25 +29,49 @@ func (d *Drive) Remove(ctx context.Context, number uint32) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	e, highest, err := d.take(number)
+	e, recycled, err := d.take(number)
 	if err != nil {
 		return fmt.Errorf("remove extent %d of %s: %w", number, d.dir, err)
 	}
-	_ = d.files.drop(number) // opened for reading only
-	if highest {
-		err = d.makeStub(number)
-	} else if err = d.fs.Remove(d.path(number)); err == nil {
-		err = syncDir(d.fs, d.extentsDir())
-	}
-	if err != nil {
+	if err := d.giveBack(e, recycled); err != nil {
 		d.putBack(e)
 		return fmt.Errorf("remove extent %d of %s: %w", number, d.dir, err)
 	}
 	return nil
 }
 
+// giveBack frees an extent for others of its kind, or its space.
+func (d *Drive) giveBack(e *extent, recycled bool) error {
+	if recycled {
+		err := d.recycle(e)
+		if err == nil {
+			return nil
+		}
+		d.mu.Lock()
+		e.retired = fmt.Errorf("free extent %d: %w", e.number, err)
+		d.mu.Unlock()
+	}
+	_ = d.files.drop(e.number) // opened for reading only
+	if err := d.discard(e.number); err != nil {
+		return err
+	}
+	return syncDir(d.fs, d.extentsDir())
+}
+
+// discard unlinks an extent that is not known any more; of the one with the highest
+// number its header stays.
+func (d *Drive) discard(number uint32) error {
+	d.mu.RLock()
+	highest := number == d.highest
+	d.mu.RUnlock()
+	if highest {
+		return d.makeStub(number)
+	}
+	return d.fs.Remove(d.path(number))
+}
+
 // take takes an extent out of what readers find.
-func (d *Drive) take(number uint32) (e *extent, highest bool, err error) {
+func (d *Drive) take(number uint32) (e *extent, recycled bool, err error) {
 	if err := d.writableForRemoval(); err != nil {
 		return nil, false, err
 	}
@@ -61,7 +85,10 @@ func (d *Drive) take(number uint32) (e *extent, highest bool, err error) {
 		return nil, false, ErrActive
 	}
 	delete(d.extents, number)
-	return e, number == d.highest, nil
+	if recycled = d.recyclable(e); e.fixed && !recycled {
+		d.spares.made--
+	}
+	return e, recycled, nil
 }
 
 // writableForRemoval: a full or failing drive may still give space back.

@@ -139,9 +139,10 @@ func (w *walker) fill(off int64, n int) error {
 	return err
 }
 
-// firstGeneration searches an extent whose header is rotten for the first record,
-// which tells generation and class. zeros: there is nothing in the file at all.
-func firstGeneration(file io.ReaderAt, drive ID, number uint32, size int64) (found *extent, zeros bool) {
+// newestGeneration searches an extent whose header is rotten for records, which tell
+// generation and class: of a recycled one those of the highest generation count.
+// zeros: there is nothing in the file at all.
+func newestGeneration(file io.ReaderAt, drive ID, number uint32, size int64) (newest *extent, zeros bool) {
 	w := &walker{file: file, drive: drive, end: size}
 	zeros = true
 	for off := int64(0); off+SectorBytes <= size; off += SectorBytes {
@@ -153,10 +154,13 @@ func firstGeneration(file io.ReaderAt, drive ID, number uint32, size int64) (fou
 			continue
 		}
 		e := &extent{number: number, generation: binary.LittleEndian.Uint32(b[8:])}
-		if h, err := decodeHead(b, e.place(drive, off)); err == nil {
-			e.class = h.class
-			return e, false
+		if newest != nil && newest.generation >= e.generation {
+			continue
+		}
+		if h, err := decodeHead(b, e.place(drive, off)); err == nil && h.class > 0 {
+			e.class, e.order = h.class, h.sequence
+			newest = e
 		}
 	}
-	return nil, zeros
+	return newest, zeros
 }

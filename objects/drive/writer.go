@@ -4,44 +4,33 @@ import "fmt"
 
 const classes = int(Stripe) + 1
 
-// writer is the one goroutine that appends to the drive's extents.
+// writer is the one goroutine that appends to the extents of one class. Those of
+// the other classes sync theirs at the same time.
 type writer struct {
-	drive    *Drive
-	active   [classes]*extent
-	latest   [classes]uint32 // number of the extent made last in this session
-	next     [classes]uint64 // sequence of the next record
-	acked    [classes]uint64 // highest acknowledged sequence
-	failures int             // groups, since the last that went well
-	buffer   []byte          // of small records on their way
+	drive  *Drive
+	class  Class
+	active *extent
+	latest uint32 // number of the extent begun last in this session
+	next   uint64 // sequence of the next record
+	acked  uint64 // highest acknowledged sequence
+	buffer []byte // of small records on their way
+	items  []item // likewise
 }
 
-func (d *Drive) startWriter(session uint64) {
-	w := &writer{drive: d}
-	for c := range w.next {
-		w.next[c] = session<<sessionShift | 1
+func (d *Drive) startWriters(session uint64) {
+	for class := Journal; class <= Stripe; class++ {
+		w := &writer{drive: d, class: class, next: session<<sessionShift | 1}
+		d.writing.Go(w.run)
 	}
-	d.writing.Go(w.run)
+	d.spares.start(d)
 }
 
 func (w *writer) run() {
-	for batch := w.drive.queue.take(); len(batch) > 0; batch = w.drive.queue.take() {
-		for class := Journal; class <= Stripe; class++ {
-			w.commit(class, ofClass(batch, class))
-		}
+	q := w.drive.queues[w.class]
+	for batch := q.take(); len(batch) > 0; batch = q.take() {
+		w.commit(batch)
 	}
-	for class := Journal; class <= Stripe; class++ {
-		w.seal(class)
-	}
-}
-
-func ofClass(batch []*request, class Class) []*request {
-	var out []*request
-	for _, r := range batch {
-		if r.class == class {
-			out = append(out, r)
-		}
-	}
-	return out
+	w.seal()
 }
 
 // item is one record of a request.
@@ -56,17 +45,17 @@ func (it item) bytes() int64 { return recordBytes(len(it.record().Payload)) }
 
 // commit writes the records of the requests in their order, with one sync for
 // each extent that they reach, and finishes all requests.
-func (w *writer) commit(class Class, requests []*request) {
-	items, seal := flatten(requests)
+func (w *writer) commit(requests []*request) {
+	items, seal := w.flatten(requests)
 	var err error
 	for len(items) > 0 && err == nil {
 		n := 0
-		if n, err = w.commitSome(class, items); err == nil {
+		if n, err = w.commitSome(items); err == nil {
 			items = items[n:]
 		}
 	}
 	if seal {
-		w.seal(class)
+		w.seal()
 	}
 	for _, r := range requests {
 		if r.left > 0 {
@@ -75,28 +64,31 @@ func (w *writer) commit(class Class, requests []*request) {
 			r.finish(nil)
 		}
 	}
+	clear(w.items) // they hold their callers' payloads
 }
 
-func flatten(requests []*request) (items []item, seal bool) {
+func (w *writer) flatten(requests []*request) (items []item, seal bool) {
+	items = w.items[:0]
 	for _, r := range requests {
 		seal = seal || len(r.records) == 0
 		for i := range r.records {
 			items = append(items, item{r, i})
 		}
 	}
+	w.items = items
 	return items, seal
 }
 
 // commitSome makes durable as many of the items as fit the active extent.
-func (w *writer) commitSome(class Class, items []item) (int, error) {
+func (w *writer) commitSome(items []item) (int, error) {
 	if err := w.drive.failed(); err != nil {
 		return 0, err
 	}
-	e, err := w.roomFor(class, items[0].bytes())
+	e, err := w.roomFor(items[0].bytes())
 	if err != nil {
 		return 0, w.report(err)
 	}
-	n, end := fitting(items, e.used, w.drive.options.ExtentBytes)
+	n, end := fitting(items, e.used, w.drive.limit(e))
 	if err := w.drive.prepare(e, end+SectorBytes); err != nil { // room for the seal too
 		return 0, w.report(w.end(e, err, "prepare"))
 	}
@@ -110,9 +102,9 @@ func (w *writer) commitSome(class Class, items []item) (int, error) {
 	return n, nil
 }
 
-func fitting(items []item, used, extentBytes int64) (n int, end int64) {
+func fitting(items []item, used, limit int64) (n int, end int64) {
 	end = used
-	for n < len(items) && end+items[n].bytes() <= extentBytes-SectorBytes {
+	for n < len(items) && end+items[n].bytes() <= limit {
 		end += items[n].bytes()
 		n++
 	}
@@ -125,8 +117,8 @@ func (w *writer) write(e *extent, items []item) error {
 	r := run{file: e.file, at: e.used, buffer: w.buffer[:0]}
 	defer func() { w.buffer = r.buffer }()
 	for _, it := range items {
-		h := head{class: e.class, sequence: w.next[e.class], acknowledged: w.acked[e.class], identity: it.record().Identity}
-		w.next[e.class]++
+		h := head{class: e.class, sequence: w.next, acknowledged: w.acked, identity: it.record().Identity}
+		w.next++
 		it.request.addresses[it.index] = e.address(r.end())
 		if err := r.add(e.place(w.drive.header.Drive, r.end()), h, it.record().Payload); err != nil {
 			return fmt.Errorf("write extent %d: %w", e.number, err)
@@ -140,16 +132,18 @@ func (w *writer) write(e *extent, items []item) error {
 
 func (w *writer) acknowledge(e *extent, items []item, end int64) {
 	bytes := end - e.used
-	w.acked[e.class] = w.next[e.class] - 1
+	w.acked = w.next - 1
 	e.records += uint64(len(items))
 	for _, it := range items {
 		it.request.left--
 	}
-	w.failures = 0
 	d := w.drive
 	d.mu.Lock()
-	e.used, e.proven, d.full = end, w.acked[e.class], nil
+	e.used, e.proven, d.full, d.failures = end, w.acked, nil, 0
 	d.mu.Unlock()
+	if e.fixed {
+		d.spares.consumed(bytes)
+	}
 	if d.options.Events.Committed != nil {
 		d.options.Events.Committed(e.class, len(items), bytes)
 	}

@@ -1,0 +1,178 @@
+package drive_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/tarnlake/tarn/host/hosttest"
+	"github.com/tarnlake/tarn/objects/drive"
+)
+
+// round fills an extent, seals and removes it.
+func round(t *testing.T, d *drive.Drive, class drive.Class, n int) drive.Address {
+	t.Helper()
+	a := add(t, d, class, record(n, 9000), record(n+1, 9000))[0]
+	must(t, d.Seal(t.Context(), class))
+	must(t, d.Remove(t.Context(), a.Extent))
+	return a
+}
+
+func TestARecycledExtentIsZeroedOnceAndItsOldAddressesStayGone(t *testing.T) {
+	h, d := fresh(t, small)
+	defer func() { must(t, d.Close()) }()
+	files, writes := 0, 0
+	hosttest.DiskOf(h).SetFault(func(op hosttest.Op) error {
+		switch op.Kind {
+		case hosttest.Create:
+			files++
+		case hosttest.Write:
+			writes++
+		}
+		return nil
+	})
+	gone := map[drive.Address]drive.Record{}
+	for n := range 20 {
+		class := []drive.Class{drive.Journal, drive.Small}[n%2]
+		a := round(t, d, class, n)
+		if _, twice := gone[a]; twice {
+			t.Fatalf("round %d: address %s was given before", n, a)
+		}
+		gone[a] = record(n, 9000)
+		for old, r := range gone {
+			if err := check(d, old, r); !errors.Is(err, drive.ErrGone) {
+				t.Fatalf("round %d: %s: %v", n, old, err)
+			}
+		}
+	}
+	// Each round writes two headers, the records and the seal; the first the zeros too.
+	if files != 1 || writes > 20*4+2 {
+		t.Errorf("%d files, %d writes", files, writes)
+	}
+}
+
+// TestAReaderOvertakenByRecyclingIsToldSo: between its look-up and its read the
+// extent was removed and filled anew.
+func TestAReaderOvertakenByRecyclingIsToldSo(t *testing.T) {
+	o := small
+	rot := 0
+	o.Events.Corrupt = func(drive.Address, error) { rot++ }
+	h, d := fresh(t, o)
+	defer d.Close()
+	a := add(t, d, drive.Small, record(1, 9000))[0]
+	must(t, d.Seal(t.Context(), drive.Small))
+	var once sync.Once
+	hosttest.DiskOf(h).SetFault(func(op hosttest.Op) error {
+		if op.Kind == hosttest.Read {
+			once.Do(func() {
+				must(t, d.Remove(t.Context(), a.Extent))
+				if b := add(t, d, drive.Small, record(2, 9000))[0]; b.Extent != a.Extent || b.Sector != a.Sector || b.Generation <= a.Generation {
+					t.Errorf("not recycled: %s after %s", b, a)
+				}
+			})
+		}
+		return nil
+	})
+	if err := check(d, a, record(1, 9000)); !errors.Is(err, drive.ErrGone) || rot > 0 {
+		t.Fatalf("%v, %d reports of rot", err, rot)
+	}
+}
+
+func TestAScanOvertakenByRecyclingSeesNoRot(t *testing.T) {
+	h, d := fresh(t, small)
+	defer d.Close()
+	a := add(t, d, drive.Small, record(1, 9000))[0]
+	must(t, d.Seal(t.Context(), drive.Small))
+	var once sync.Once
+	hosttest.DiskOf(h).SetFault(func(op hosttest.Op) error {
+		if op.Kind == hosttest.Read {
+			once.Do(func() {
+				must(t, d.Remove(t.Context(), a.Extent))
+				add(t, d, drive.Journal, record(2, 9000))
+			})
+		}
+		return nil
+	})
+	if good, bad := scan(t, d, drive.Small); len(good)+len(bad) > 0 {
+		t.Errorf("%d good, %d bad", len(good), len(bad))
+	}
+}
+
+// TestOldRecordsNeverShowBehindNewOnes: a crash leaves an extent whose end is found
+// by a walk, over records of its former life that lie where none were written yet.
+func TestOldRecordsNeverShowBehindNewOnes(t *testing.T) {
+	for _, class := range []drive.Class{drive.Journal, drive.Small} {
+		h, d := fresh(t, small)
+		old := add(t, d, class, record(1, 500), record(2, 500), record(3, 500), record(4, 500))
+		must(t, d.Seal(t.Context(), class))
+		must(t, d.Remove(t.Context(), old[0].Extent))
+		a := add(t, d, class, record(5, 500))[0]
+		if a.Extent != old[0].Extent {
+			t.Fatalf("not recycled: %s after %s", a, old[0])
+		}
+		add(t, d, class, record(6, 100)) // whose end lies within the old record 3
+		for _, next := range []int64{1, 2, 3} {
+			again := reopen(t, hosttest.Reboot(h, next), small)
+			good, bad := scan(t, again, class)
+			if len(good) != 2 || len(bad) != 0 || good[0].Identity != id(5) || good[1].Identity != id(6) {
+				t.Errorf("%s: %d good, %d bad", class, len(good), len(bad))
+			}
+			for i, at := range old {
+				if err := check(again, at, record(i+1, 500)); !errors.Is(err, drive.ErrGone) {
+					t.Errorf("%s: an old record: %v", class, err)
+				}
+			}
+			must(t, again.Close())
+		}
+		must(t, d.Close())
+	}
+}
+
+func TestARottenHeaderOfARecycledExtentGivesBackTheNewestGeneration(t *testing.T) {
+	h, d := fresh(t, small)
+	old := add(t, d, drive.Small, record(1, 500), record(2, 500), record(3, 500))
+	must(t, d.Seal(t.Context(), drive.Small))
+	must(t, d.Remove(t.Context(), old[0].Extent))
+	a := add(t, d, drive.Small, record(4, 500))[0]
+	must(t, d.Close())
+	hosttest.DiskOf(h).Corrupt(firstExtent, 10, 20)
+	d = reopen(t, h, small)
+	defer d.Close()
+	holds(t, d, a, record(4, 500))
+	if err := check(d, old[1], record(2, 500)); !errors.Is(err, drive.ErrGone) {
+		t.Errorf("an old record: %v", err)
+	}
+	if good, bad := scan(t, d, drive.Small); len(good) != 1 || len(bad) != 0 {
+		t.Errorf("%d good, %d bad", len(good), len(bad))
+	}
+}
+
+// TestSparesAreZeroedAheadOfNeed: a writer that goes on never makes a file itself.
+func TestSparesAreZeroedAheadOfNeed(t *testing.T) {
+	o := drive.Options{ExtentBytes: 8 << 20, RecycledBytes: 2 << 20, Spares: 2}
+	_, d := fresh(t, o)
+	for n := range 300 {
+		add(t, d, drive.Small, record(n, 60<<10))
+	}
+	must(t, d.Close())
+}
+
+func TestAFullDriveGivesItsFreeExtentsBack(t *testing.T) {
+	h, d := fresh(t, small)
+	defer d.Close()
+	round(t, d, drive.Small, 1)
+	hosttest.DiskOf(h).SetCapacity(dir, 70<<10)
+	full := false
+	for n := range 20 {
+		_, err := d.Append(context.Background(), drive.Stripe, []drive.Record{record(n, 9000)})
+		if errors.Is(err, drive.ErrFull) && !full {
+			full = true
+			continue // the free extent's space is there now
+		}
+		if err == nil && full {
+			return
+		}
+	}
+	t.Fatal("a full drive keeps space that it does not need")
+}
