@@ -284,3 +284,18 @@ func (m *Model) DeleteMany(ctx context.Context, bucket string, rs []objects.Dele
 	}
 	return out, nil
 }
+
+// Clone is a copy that changes by itself: what a request would do can be tried on it.
+func (m *Model) Clone() *Model {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	out := &Model{Now: m.Now, PartBytesMin: m.PartBytesMin, buckets: map[string]*bucket{}, changes: m.changes}
+	for name, b := range m.buckets {
+		c := &bucket{b.Bucket, maps.Clone(b.objects), map[string]*upload{}}
+		for id, u := range b.uploads {
+			c.uploads[id] = &upload{u.Upload, maps.Clone(u.parts)}
+		}
+		out.buckets[name] = c
+	}
+	return out
+}

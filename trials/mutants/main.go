@@ -1,0 +1,194 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"time"
+)
+
+const sitesLeast = 30
+
+// settings of a run.
+type settings struct {
+	root   string
+	list   bool   // only print the sites
+	sample int    // hunt so many mutants by their past catches alone; 0: all, by every test
+	seed   uint64 // of the sample
+	only   string // regexp over sites
+}
+
+func main() {
+	var o settings
+	flag.StringVar(&o.root, "root", ".", "the module's root")
+	flag.BoolVar(&o.list, "list", false, "print the sites and end")
+	flag.IntVar(&o.sample, "sample", 0, "take out so many sites, drawn by -seed, and trust past catches; 0: all, with every test")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the sample")
+	flag.StringVar(&o.only, "only", "", "a regular expression over sites")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	tell := func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
+	if err := hunted(ctx, o, tell); err != nil {
+		fmt.Fprintln(os.Stderr, "mutants:", err)
+		os.Exit(1)
+	}
+}
+
+// hunted enumerates, compiles and hunts.
+func hunted(ctx context.Context, o settings, tell func(string, ...any)) error {
+	root, err := filepath.Abs(o.root)
+	if err != nil {
+		return err
+	}
+	sites, err := enumerate(root)
+	if err != nil {
+		return err
+	}
+	if len(sites) < sitesLeast {
+		return fmt.Errorf("only %d sites were found, at least %d are expected: a rule is broken", len(sites), sitesLeast)
+	}
+	if err := known(sites); err != nil {
+		return err
+	}
+	if o.list {
+		for _, s := range sites {
+			tell("%4d  %s", s.id, s)
+		}
+		return nil
+	}
+	scratch, err := os.MkdirTemp("", "mutants")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(scratch)
+	overlay, err := instrument(root, scratch, sites)
+	if err != nil {
+		return fmt.Errorf("instrument the layer: %w", err)
+	}
+	past, err := readCatches(catchesFile(root))
+	if err != nil {
+		return err
+	}
+	h := &hunt{suite: &suite{root: root, scratch: scratch, verbose: tell}, past: past, tell: tell, longer: 20 * time.Second}
+	chosen, err := choose(sites, o, past)
+	if err != nil {
+		return err
+	}
+	if o.sample > 0 {
+		tell("%d sites; a sample of %d, seed %d", len(sites), len(chosen), o.seed)
+		err = h.sampled(ctx, overlay, chosen, sites)
+	} else {
+		err = h.thorough(ctx, overlay, chosen, sites)
+	}
+	if err != nil {
+		return err
+	}
+	err = h.verdict()
+	if o.sample == 0 {
+		h.past.keepOnly(sites)
+		return firstOf(err, h.past.write(catchesFile(root)))
+	}
+	return err
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func catchesFile(root string) string { return filepath.Join(root, "trials/mutants/catches.txt") }
+
+// known demands that every redundant site still exists.
+func known(sites []*site) error {
+	keys := map[string]bool{}
+	for _, s := range sites {
+		if keys[s.key()] {
+			return fmt.Errorf("two sites are called %q", s.key())
+		}
+		keys[s.key()] = true
+	}
+	for key := range redundant {
+		if !keys[key] {
+			return fmt.Errorf("redundant.go names a site that is gone: %q", key)
+		}
+	}
+	return nil
+}
+
+func choose(sites []*site, o settings, past catches) ([]*site, error) {
+	match, err := regexp.Compile(o.only)
+	if err != nil {
+		return nil, fmt.Errorf("-only: %w", err)
+	}
+	chosen := slices.DeleteFunc(slices.Clone(sites), func(s *site) bool { return !match.MatchString(s.String()) })
+	if o.sample == 0 {
+		return chosen, nil
+	}
+	chosen = slices.DeleteFunc(chosen, func(s *site) bool { return past[s.key()].name == "" })
+	r := rand.New(rand.NewPCG(o.seed, 1))
+	r.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
+	return chosen[:min(o.sample, len(chosen))], nil
+}
+
+// sampled compiles the whole layer, and runs past catches.
+func (h *hunt) sampled(ctx context.Context, overlay string, chosen, sites []*site) error {
+	if err := h.suite.vet(ctx, overlay); err != nil {
+		return err
+	}
+	var dirs []string
+	for _, s := range chosen {
+		dirs = append(dirs, h.past[s.key()].dir)
+	}
+	slices.Sort(dirs)
+	if err := h.suite.build(ctx, overlay, slices.Compact(dirs)); err != nil {
+		return err
+	}
+	if unknown := h.untried(sites); len(unknown) > 0 {
+		h.tell("%d sites are new since the last thorough run (make mutants), among them %s", len(unknown), unknown[0])
+	}
+	return h.all(ctx, chosen)
+}
+
+func (h *hunt) untried(sites []*site) []*site {
+	return slices.DeleteFunc(slices.Clone(sites), func(s *site) bool {
+		return h.past[s.key()].name != "" || redundant[s.key()] != ""
+	})
+}
+
+// testsLongest is what a test may take to be used.
+const testsLongest = 90 * time.Second
+
+func (h *hunt) thorough(ctx context.Context, overlay string, chosen, sites []*site) error {
+	dirs := []string{"objects"}
+	for _, s := range sites {
+		dirs = append(dirs, s.dir)
+	}
+	dirs = append(dirs, furtherTests...)
+	slices.Sort(dirs)
+	dirs = slices.Compact(dirs)
+	h.tell("%d sites; building the tests of %d packages", len(sites), len(dirs))
+	if err := h.suite.build(ctx, overlay, dirs); err != nil {
+		return err
+	}
+	h.tell("running every test once")
+	reach, err := h.suite.survey(ctx, dirs, testsLongest)
+	if err != nil {
+		return err
+	}
+	h.reach = reach
+	return h.all(ctx, chosen)
+}
+
+// furtherTests drive the layer from outside it.
+var furtherTests = []string{}

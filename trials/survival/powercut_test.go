@@ -1,0 +1,211 @@
+package survival
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tarnlake/tarn/host"
+	"github.com/tarnlake/tarn/host/hosttest"
+	"github.com/tarnlake/tarn/objects"
+)
+
+// point is the disk as a power cut at one operation leaves it.
+type point struct {
+	world, number int64
+	seed          int64
+	disk          *hosttest.Disk
+	before, after string   // either may be seen
+	damaged       []string // drives that may lack something already
+	again         bool     // it comes of a cut while another point recovered
+}
+
+func (p *point) String() string {
+	again := ""
+	if p.again {
+		again = ", in the recovery from it"
+	}
+	return fmt.Sprintf("world %d, power cut before operation %d%s", p.world, p.number, again)
+}
+
+// recovery opens points and looks.
+type recovery struct {
+	points, cutAgain, worse, mended atomic.Int64
+	failed                          func(format string, args ...any)
+}
+
+// check is what a store must be after a power cut.
+func (c *recovery) check(p point) {
+	c.points.Add(1)
+	r := rand.New(rand.NewPCG(uint64(p.seed), 11))
+	c.harm(&p, r)
+	if !p.again && r.IntN(10) == 0 {
+		c.cutRecovery(p, r)
+	}
+	h := hostOn(p.disk, p.seed)
+	s, err := open(h)
+	if err != nil {
+		c.failed("%s: the store does not open: %v", &p, err)
+		return
+	}
+	defer func() { _ = s.Close() }()
+	got, err := picture(s)
+	if err != nil {
+		c.failed("%s: %v", &p, err)
+		return
+	}
+	if got != p.before && got != p.after {
+		c.failed("%s: half done, or lost:\n%s\nbefore\n%s\nafter\n%s", &p, got, p.before, p.after)
+		return
+	}
+	c.goOn(&p, s, h, got, r)
+}
+
+// harm lets further drives come to harm with the power cut, up to m in all.
+func (c *recovery) harm(p *point, r *rand.Rand) {
+	if r.IntN(6) > 0 {
+		return
+	}
+	left := parity - len(p.damaged)
+	for _, i := range r.Perm(drivesAll) {
+		d := folders[i]
+		if left == 0 || slices.Contains(p.damaged, d) {
+			continue
+		}
+		left--
+		c.worse.Add(1)
+		if _, err := p.disk.Stat(d); err != nil {
+			continue
+		}
+		if r.IntN(2) == 0 {
+			p.disk.Wipe(d)
+			continue
+		}
+		for range 10 {
+			rotten(p.disk, d, r)
+		}
+	}
+}
+
+// cutRecovery cuts the power again at some operations of the recovery.
+func (c *recovery) cutRecovery(p point, r *rand.Rand) {
+	disk := p.disk.CrashClone(p.seed + 1)
+	var mu sync.Mutex
+	var forks []point
+	var n atomic.Int64
+	skip := int64(1 + r.IntN(12))
+	disk.SetFault(func(op hosttest.Op) error {
+		if i := n.Add(1); op.Kind.Changes() && i%skip == 0 {
+			f := p
+			f.again, f.seed = true, p.seed+i*7919
+			f.disk = disk.CrashClone(f.seed)
+			mu.Lock()
+			forks = append(forks, f)
+			mu.Unlock()
+		}
+		return nil
+	})
+	s, err := open(hostOn(disk, p.seed))
+	if err != nil {
+		c.failed("%s: the store does not open: %v", &p, err)
+		return
+	}
+	disk.SetFault(nil)
+	_ = s.Close()
+	c.cutAgain.Add(int64(len(forks)))
+	for _, f := range forks {
+		f.damaged = drivesHarmed // nothing further may happen to it
+		c.check(f)
+	}
+}
+
+var drivesHarmed = []string{"", ""}
+
+// goOn uses the store after the recovery.
+func (c *recovery) goOn(p *point, s *objects.Store, h *host.Host, got string, r *rand.Rand) {
+	still := func(after string) {
+		if now, err := picture(s); err != nil || now != got {
+			c.failed("%s, after %s: %v\n%s\nbefore that\n%s", p, after, err, now, got)
+		}
+	}
+	switch r.IntN(8) {
+	case 0:
+		c.mended.Add(1)
+		if err := mended(s); err != nil {
+			c.failed("%s: %v", p, err)
+			return
+		}
+		h.Clock.(*clock).forward(2 * stageKept)
+		if _, err := s.Sweep(context.Background()); err != nil {
+			c.failed("%s: sweep: %v", p, err)
+		}
+		still("a repair and a sweep")
+	case 1: // what was seen once stays
+		next, err := open(hostOn(p.disk.CrashClone(p.seed+2), p.seed+2))
+		if err != nil {
+			c.failed("%s: the store does not open a second time: %v", p, err)
+			return
+		}
+		_ = s.Close()
+		s = next
+		defer func() { _ = next.Close() }()
+		still("another power cut")
+	case 2, 3:
+		body := bytes.Repeat([]byte("goes on "), 200)
+		if _, err := s.Put(context.Background(), objects.PutRequest{Bucket: bucket, Key: "zz", Body: bytes.NewReader(body), Bytes: int64(len(body))}); err != nil {
+			if len(p.damaged) == 0 || !strings.Contains(err.Error(), "read-only") {
+				c.failed("%s: put: %v", p, err)
+			}
+			return
+		}
+		if _, err := s.Delete(context.Background(), objects.DeleteRequest{Bucket: bucket, Key: "zz"}); err != nil {
+			c.failed("%s: delete: %v", p, err)
+			return
+		}
+		still("a put and a delete")
+	}
+}
+
+// A power cut at any moment, further drives lost with it, loses nothing that was
+// answered, tears nothing, and leaves a store that goes on.
+func TestNoPowerCutLosesOrTearsAnything(t *testing.T) {
+	seed, target := seedOf(t), size(20_000, 1_000_000)
+	points := make(chan point, 64)
+	c := &recovery{failed: t.Errorf}
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for p := range points {
+				if !t.Failed() {
+					c.check(p)
+				}
+			}
+		})
+	}
+	begun, worlds, requests := time.Now(), 0, 0
+	func() {
+		defer workers.Wait()
+		defer close(points)
+		for ; c.points.Load() < target && !t.Failed(); worlds++ {
+			w := newWorld(t, seed+int64(worlds), points)
+			for range 60 {
+				if c.points.Load() < target && !t.Failed() {
+					w.live()
+					requests++
+				}
+			}
+			w.end()
+		}
+	}()
+	took := time.Since(begun)
+	t.Logf("%d power cuts (%d of them in a recovery, %d with %d more drives lost or rotten) in %d requests of %d worlds; %d repairs; %.0f/s",
+		c.points.Load(), c.cutAgain.Load(), c.worse.Load(), parity, requests, worlds, c.mended.Load(), float64(c.points.Load())/took.Seconds())
+}

@@ -1,0 +1,218 @@
+package survival
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"syscall"
+
+	"github.com/tarnlake/tarn/host"
+	"github.com/tarnlake/tarn/host/hosttest"
+	"github.com/tarnlake/tarn/objects"
+	"github.com/tarnlake/tarn/objects/index"
+)
+
+// What the store does with itself, and what befalls it. None of it changes what
+// a reader sees.
+
+// between makes something happen to the store, and demands that nobody notices.
+func (w *world) between(name string, act func() error) {
+	w.log = append(w.log, name)
+	now := w.seen(w.model)
+	w.allow(now, now)
+	if err := act(); err != nil {
+		w.fatal("%s: %v", name, err)
+	}
+	if w.r.IntN(2) == 0 {
+		if got := w.seen(w.store); got != now {
+			w.fatal("after %s the store shows\n%s\nmodel\n%s", name, got, now)
+		}
+	}
+}
+
+// mend repairs until nothing is missing; then no drive counts as damaged.
+func (w *world) mend() error {
+	if len(w.failing) > 0 {
+		return nil
+	}
+	if err := mended(w.store); err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.mu.damaged)
+	return nil
+}
+
+// mended is nil once everything is whole and a repair that reads every byte says so.
+func mended(s *objects.Store) error {
+	ctx := context.Background()
+	if _, err := s.Repair(ctx, objects.RepairOptions{Verify: true}); err != nil {
+		return fmt.Errorf("repair: %w", err)
+	}
+	again, err := s.Repair(ctx, objects.RepairOptions{Verify: true})
+	if err != nil || again.Damaged > 0 || again.Unrepairable > 0 {
+		return fmt.Errorf("after a repair another one finds %+v, %w", again, err)
+	}
+	left, err := s.Redundancy(ctx)
+	if err != nil {
+		return err
+	}
+	for spare, n := range left.Spare {
+		if spare < parity && n > 0 || left.Lost > 0 {
+			return fmt.Errorf("after a repair redundancy is %+v", left)
+		}
+	}
+	return nil
+}
+
+func (w *world) sweep() error {
+	w.host.Clock.(*clock).forward(2 * stageKept)
+	_, err := w.store.Sweep(context.Background())
+	return err
+}
+
+func (w *world) checkpoint() error {
+	err := w.store.Index().(*index.Local).Checkpoint(context.Background())
+	if len(w.failing) > 0 && err != nil {
+		return nil // too few drives take it
+	}
+	return err
+}
+
+// reopen closes the store, or kills its process, or cuts the power, and opens it again.
+func (w *world) reopen() error {
+	w.heal()
+	switch w.r.IntN(3) {
+	case 0:
+		if err := w.store.Close(); err != nil {
+			return fmt.Errorf("close: %w", err)
+		}
+	case 1:
+		old, disk := w.store, w.disk.Kill()
+		_ = old.Close()
+		w.disk = disk
+	default:
+		old, disk := w.store, w.disk.CrashClone(w.seed^w.forks.Load())
+		w.disk.SetFault(nil)
+		w.disk.CutAfter(0)
+		_ = old.Close()
+		w.disk = disk
+	}
+	w.start()
+	return nil
+}
+
+// spareDrive is one that may come to harm: m at most are damaged at a time.
+func (w *world) spareDrive() (string, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	d := folders[w.r.IntN(drivesAll)]
+	if !w.mu.damaged[d] && len(w.mu.damaged) >= parity {
+		return "", false
+	}
+	w.mu.damaged[d] = true
+	return d, true
+}
+
+// lose empties a drive's folder while the store runs, or not.
+func (w *world) lose() error {
+	d, ok := w.spareDrive()
+	if !ok {
+		return w.mend()
+	}
+	w.heal()
+	if w.r.IntN(2) == 0 {
+		if err := w.store.Close(); err != nil {
+			return err
+		}
+		w.disk.Wipe(d)
+		w.start()
+	} else {
+		w.disk.Wipe(d)
+	}
+	return nil
+}
+
+// pull makes a drive fail until heal.
+func (w *world) pull() error {
+	d, ok := w.spareDrive()
+	if !ok {
+		w.heal()
+		return w.mend()
+	}
+	w.failing[d] = true
+	w.disk.Fail(d, syscall.EIO)
+	return nil
+}
+
+// heal brings back the drives that failed. Extents that they retired stay so.
+func (w *world) heal() {
+	for d := range w.failing {
+		w.disk.Fail(d, nil)
+		delete(w.failing, d)
+	}
+}
+
+// rot damages sectors of a drive's extents.
+func (w *world) rot() error {
+	d, ok := w.spareDrive()
+	if !ok {
+		return w.mend()
+	}
+	for range 1 + w.r.IntN(20) {
+		rotten(w.disk, d, w.r)
+	}
+	return nil
+}
+
+// rotten flips bits somewhere in the extents of a drive.
+func rotten(disk *hosttest.Disk, d string, r *rand.Rand) {
+	names, err := disk.List(d + "/extents")
+	if err != nil || len(names) == 0 {
+		return
+	}
+	name := d + "/extents/" + names[r.IntN(len(names))]
+	info, err := disk.Stat(name)
+	if err != nil || info.Size() == 0 {
+		return
+	}
+	disk.Corrupt(name, r.Int64N(info.Size()), 1+r.Int64N(600))
+}
+
+// live makes one request, or lets something happen.
+func (w *world) live() {
+	switch n := w.r.IntN(60); {
+	case n < 44:
+		w.do(w.request())
+	case n < 47:
+		w.between("sweep", w.sweep)
+	case n < 49:
+		w.between("repair", w.mend)
+	case n < 51:
+		w.between("checkpoint", w.checkpoint)
+	case n < 54:
+		w.between("reopen", w.reopen)
+	case n < 56:
+		w.between("a drive is lost", w.lose)
+	case n < 58:
+		w.between("a drive fails", w.pull)
+	case n < 59:
+		w.between("the drives are well", func() error { w.heal(); return w.mend() })
+	default:
+		w.between("a drive rots", w.rot)
+	}
+}
+
+func (w *world) end() {
+	w.heal()
+	w.disk.SetFault(nil)
+	if err := w.store.Close(); err != nil && !strings.Contains(err.Error(), "input/output error") {
+		w.fatal("close: %v", err)
+	}
+}
+
+var _ = errors.Is
+var _ host.FS

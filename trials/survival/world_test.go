@@ -1,0 +1,263 @@
+package survival
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/tarnlake/tarn/host"
+	"github.com/tarnlake/tarn/host/hosttest"
+	"github.com/tarnlake/tarn/objects"
+	"github.com/tarnlake/tarn/objects/objectstest"
+)
+
+const (
+	drivesAll   = 6
+	parity      = 2
+	partMin     = 100
+	stageKept   = time.Hour
+	bucket      = "lake"
+	extentBytes = 192 << 10
+)
+
+var folders = []string{"d1", "d2", "d3", "d4", "d5", "d6"}
+
+// soaking runs the long form.
+func soaking() bool { return os.Getenv("TARN_SOAK") == "1" }
+
+// size of a trial.
+func size(quick, soak int64) int64 {
+	if soaking() {
+		return soak
+	}
+	return quick
+}
+
+// seedOf a trial: TARN_SEED, or another one each time in the long form.
+func seedOf(t testing.TB) int64 {
+	seed := int64(1)
+	if given, err := strconv.ParseInt(os.Getenv("TARN_SEED"), 10, 64); err == nil {
+		seed = given
+	} else if soaking() {
+		seed = time.Now().UnixNano() % 1_000_000_000
+	}
+	t.Logf("TARN_SEED=%d", seed)
+	return seed
+}
+
+// clock is the machine's own, put forward by hand.
+type clock struct {
+	host.Clock
+	ahead atomic.Int64
+}
+
+func newClock() *clock { return &clock{Clock: host.Real(nil).Clock} }
+
+func (c *clock) Now() time.Time { return c.Clock.Now().Add(time.Duration(c.ahead.Load())) }
+
+func (c *clock) forward(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// hostOn is a host on a disk. Its clock is the real one: nothing is ever late.
+func hostOn(disk *hosttest.Disk, seed int64) *host.Host {
+	return &host.Host{Clock: newClock(), Entropy: hosttest.NewEntropy(seed), FS: disk, Log: slog.New(slog.DiscardHandler)}
+}
+
+func options(h *host.Host) objects.Options {
+	return objects.Options{
+		Host: h, Drives: folders, AutoFormat: true, PartBytesMin: partMin, StageKept: stageKept,
+		ExtentBytes: extentBytes, CacheBytes: 1 << 20, CheckpointBytes: 24 << 10,
+		DriveTimeout: time.Hour, HedgeDelay: time.Hour, RepairPause: 9999 * time.Hour, SweepPause: 9999 * time.Hour,
+	}
+}
+
+func open(h *host.Host) (*objects.Store, error) {
+	return objects.Open(context.Background(), options(h))
+}
+
+// picture is all that can be seen of the bucket, byte for byte, but for ids and times.
+func picture(s objectstest.Store) (string, error) {
+	ctx := context.Background()
+	var b strings.Builder
+	page, err := s.List(ctx, objects.ListRequest{Bucket: bucket, Max: 1000})
+	if err != nil {
+		return "", fmt.Errorf("list: %w", err)
+	}
+	for _, o := range page.Objects {
+		got, body, err := objectstest.ReadAll(ctx, s, bucket, o.Key)
+		if err != nil {
+			return "", fmt.Errorf("read %s: %w", o.Key, err)
+		}
+		fmt.Fprintf(&b, "object %s %s %d %x %v %v\n", got.Key, got.ETag, len(body), xxh3.Hash(body), got.Metadata, got.PartBytes)
+	}
+	uploads, err := s.ListUploads(ctx, objects.UploadsRequest{Bucket: bucket, Max: 1000})
+	if err != nil {
+		return "", fmt.Errorf("list uploads: %w", err)
+	}
+	var lines []string // of one moment: uploads of a key have no order among stores
+	for _, u := range uploads.Uploads {
+		parts, err := s.ListParts(ctx, bucket, u.Key, u.ID, 0, 1000)
+		if err != nil {
+			return "", fmt.Errorf("list parts: %w", err)
+		}
+		line := "upload " + u.Key
+		for _, p := range parts.Parts {
+			line += fmt.Sprintf(" %d:%s", p.Number, p.ETag)
+		}
+		lines = append(lines, line+"\n")
+	}
+	slices.Sort(lines)
+	return b.String() + strings.Join(lines, ""), nil
+}
+
+// world is a store, its model, and what befell them.
+type world struct {
+	t     testing.TB
+	seed  int64
+	r     *rand.Rand
+	disk  *hosttest.Disk
+	host  *host.Host
+	store *objects.Store
+	model *objectstest.Model
+	log   []string // of requests
+
+	uploads []twin
+	failing map[string]bool // drives whose every operation fails
+	points  chan<- point    // where forks go; nil: nowhere
+	forks   atomic.Int64
+
+	mu struct {
+		sync.Mutex
+		before, after string          // what may be seen at this moment
+		damaged       map[string]bool // drives that may lack what was written to them, or have it wrong
+	}
+}
+
+// twin is an upload as store and model call it.
+type twin struct{ key, real, model string }
+
+func newWorld(t testing.TB, seed int64, points chan<- point) *world {
+	w := &world{t: t, seed: seed, r: rand.New(rand.NewPCG(uint64(seed), 7)), disk: hosttest.NewDisk(),
+		model: objectstest.NewModel(), failing: map[string]bool{}}
+	w.model.PartBytesMin = partMin
+	w.mu.damaged = map[string]bool{}
+	w.start()
+	ctx := context.Background()
+	_, err := w.store.CreateBucket(ctx, bucket)
+	_, want := w.model.CreateBucket(ctx, bucket)
+	if err != nil || want != nil {
+		t.Fatal(err, want)
+	}
+	w.points = points
+	return w
+}
+
+// start opens the store on the world's disk, as it is.
+func (w *world) start() {
+	w.host = hostOn(w.disk, w.seed+w.forks.Load())
+	w.disk.SetFault(w.operation)
+	s, err := open(w.host)
+	if err != nil {
+		w.fatal("open: %v", err)
+	}
+	w.store = s
+}
+
+func (w *world) fatal(format string, args ...any) {
+	w.t.Helper()
+	for _, line := range w.log[max(0, len(w.log)-12):] {
+		w.t.Log(line)
+	}
+	w.t.Fatalf("world %d, request %d: "+format, append([]any{w.seed, len(w.log)}, args...)...)
+}
+
+// operation is called before every operation of the disk.
+func (w *world) operation(op hosttest.Op) error {
+	if op.Kind.Changes() && w.points != nil {
+		w.fork()
+	}
+	return nil
+}
+
+// fork sends the disk as a power cut would leave it now.
+func (w *world) fork() {
+	n := w.forks.Add(1)
+	p := point{world: w.seed, number: n, seed: w.seed<<20 + n}
+	w.mu.Lock()
+	p.before, p.after = w.mu.before, w.mu.after
+	for d := range w.mu.damaged {
+		p.damaged = append(p.damaged, d)
+	}
+	w.mu.Unlock()
+	slices.Sort(p.damaged)
+	p.disk = w.disk.CrashClone(p.seed)
+	w.points <- p
+}
+
+func (w *world) allow(before, after string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mu.before, w.mu.after = before, after
+}
+
+func (w *world) seen(s objectstest.Store) string {
+	w.t.Helper()
+	p, err := picture(s)
+	if err != nil {
+		w.fatal("look at the store: %v", err)
+	}
+	return p
+}
+
+// do makes one request of both, and compares answers and states.
+func (w *world) do(r request) {
+	w.log = append(w.log, r.name)
+	next := w.model.Clone()
+	want := r.model(next)
+	before, after := w.seen(w.model), w.seen(next)
+	w.allow(before, after)
+	err := r.real(w.store)
+	switch {
+	case err == nil && want == nil:
+		w.model = next
+		if r.done != nil {
+			r.done()
+		}
+	case err != nil && want != nil:
+	case err != nil && len(w.failing) > 0:
+		w.settle(err, next, before, after)
+	default:
+		w.fatal("%s: %v, model %v", r.name, err, want)
+	}
+	now := w.seen(w.model)
+	w.allow(now, now)
+	if w.r.IntN(4) == 0 || err != nil {
+		if got := w.seen(w.store); got != now {
+			w.fatal("%s: the store shows\n%s\nmodel\n%s", r.name, got, now)
+		}
+	}
+}
+
+// settle finds out what a request did that failed because of drives.
+func (w *world) settle(err error, next *objectstest.Model, before, after string) {
+	got := w.seen(w.store)
+	refused := errors.Is(err, objects.ErrReadOnly) || errors.Is(err, objects.ErrFull)
+	switch {
+	case got == before:
+	case got == after && !refused:
+		w.model = next
+	default:
+		w.fatal("%s failed (%v) and left\n%s\nbefore\n%s\nafter\n%s", w.log[len(w.log)-1], err, got, before, after)
+	}
+}
