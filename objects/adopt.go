@@ -158,7 +158,7 @@ func (s *Store) adoptOwn(ctx context.Context) {
 		if state, _ := m.state(); state != DriveMissing {
 			continue
 		}
-		if !s.emptied(m.path) {
+		if !s.emptied(m.path) && !s.halfAdopted(m.path) {
 			continue
 		}
 		if _, err := s.adopt(ctx, m.path); err != nil {
@@ -168,6 +168,12 @@ func (s *Store) adoptOwn(ctx context.Context) {
 		s.strays = slices.DeleteFunc(s.strays, func(d DriveStatus) bool { return d.Path == m.path })
 		s.changed(ctx)
 	}
+}
+
+// halfAdopted: a crash came between the format of an emptied folder and its
+// entry in the root record.
+func (s *Store) halfAdopted(path string) bool {
+	return slices.ContainsFunc(s.strays, func(d DriveStatus) bool { return d.Path == path && d.Number > 0 && d.Adoptable })
 }
 
 // remnants are what the last moments of a drive may leave in its emptied folder.

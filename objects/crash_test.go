@@ -14,12 +14,16 @@ import (
 	"github.com/tarnlake/tarn/objects/objectstest"
 )
 
-func openOn(t testing.TB, h *host.Host) *objects.Store {
-	t.Helper()
-	s, err := objects.Open(context.Background(), objects.Options{
+func crashOptions(h *host.Host) objects.Options {
+	return objects.Options{
 		Host: h, Drives: []string{"d1", "d2", "d3", "d4", "d5", "d6"}, AutoFormat: true,
 		ExtentBytes: 4 << 20, CacheBytes: 1 << 20, PartBytesMin: partMin, RepairPause: 9999 * time.Hour, SweepPause: 9999 * time.Hour,
-	})
+	}
+}
+
+func openOn(t testing.TB, h *host.Host) *objects.Store {
+	t.Helper()
+	s, err := objects.Open(context.Background(), crashOptions(h))
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
@@ -200,5 +204,41 @@ func TestARequestThatThePowerCutMeetsIsWholeOrAbsent(t *testing.T) {
 				t.Logf("seed %d: power cut at each of %d operations", seed, n)
 			}
 		})
+	}
+}
+
+// The folder of a lost drive is formatted, and then named in the root record.
+func TestALostDriveIsReplacedWhereverThePowerIsCut(t *testing.T) {
+	base := hosttest.New(1)
+	s := openOn(t, base)
+	if _, err := s.CreateBucket(context.Background(), "lake"); err != nil {
+		t.Fatal(err)
+	}
+	mustPut(t, s, "doc", patterned(5000, "before "))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	hosttest.DiskOf(base).Wipe("d5")
+	for n := int64(0); ; n++ {
+		h := hosttest.Reboot(base, n)
+		stop := hosttest.ClockOf(h).AutoAdvance()
+		hosttest.DiskOf(h).CutAfter(n)
+		if s, err := objects.Open(context.Background(), crashOptions(h)); err == nil {
+			_ = s.Close()
+		}
+		stop()
+		s := openOn(t, hosttest.Reboot(h, n))
+		for _, d := range s.Drives() {
+			if d.State != objects.DriveWell {
+				t.Errorf("cut after %d operations: drive %d at %s is %s: %s", n, d.Number, d.Path, d.State, d.Reason)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if !hosttest.DiskOf(h).Cut() || t.Failed() {
+			t.Logf("power cut at each of %d operations", n)
+			return
+		}
 	}
 }

@@ -142,13 +142,10 @@ func (m *Machine) loadState() error {
 func openPebble(o MachineOptions) (*Machine, error) {
 	m := &Machine{opts: o, failed: make(chan struct{}), stuck: make(chan struct{})}
 	m.gate.init()
-	var err error
-	opened := make(chan struct{})
-	go func() { // stop may end it
-		defer close(opened)
+	err := m.guard(func() (err error) { // where a background goroutine was stopped, Pebble waits for it
 		m.db, err = pebble.Open(o.Dir, m.pebbleOptions())
-	}()
-	<-opened
+		return err
+	})
 	if err = errors.Join(err, m.Failure()); err != nil {
 		return nil, fmt.Errorf("open view %s: %w: %w", o.Dir, errView, err)
 	}
