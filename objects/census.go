@@ -98,8 +98,8 @@ func (s *Store) doubtful(st *Stripe) (n int) {
 // eachValue visits every value of the index, and the root's as one without a key.
 func (s *Store) eachValue(ctx context.Context, visit func(key []byte, blobs []Blob, err error)) error {
 	record := s.roots.get()
-	blobs, err := record.blobs()
-	if err != nil || len(blobs) > 0 {
+	named, err := s.checkpoint(ctx, &record)
+	if blobs := named.blobs(); err != nil || len(blobs) > 0 {
 		visit(nil, blobs, err)
 	}
 	for item, err := range s.idx.Scan(ctx, nil, nil, index.ScanOptions{}) {

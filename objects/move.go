@@ -1,7 +1,6 @@
 package objects
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -155,7 +154,8 @@ func (m *mover) hopeless(id [16]byte) bool {
 // root moves the shards of the checkpoint that the root record names.
 func (m *mover) root(ctx context.Context) error {
 	record := m.s.roots.get()
-	blobs, err := record.blobs()
+	named, err := m.s.checkpoint(ctx, &record)
+	blobs := named.blobs()
 	if err != nil || len(blobs) == 0 {
 		return err
 	}
@@ -164,12 +164,7 @@ func (m *mover) root(ctx context.Context) error {
 		return err
 	}
 	if done.changed > 0 {
-		value := EncodeValue(blobs, nil)
-		err = m.s.roots.save(ctx, func(now *rootRecord) {
-			if bytes.Equal(now.checkpoint, record.checkpoint) {
-				now.checkpoint = value
-			}
-		})
+		err = m.s.renameCheckpoint(ctx, record.checkpoint, blobs[0])
 	}
 	if err == nil {
 		m.took(&done)

@@ -132,12 +132,3 @@ func (r *rootRecord) drive(number uint16) *rootDrive {
 func (r *rootRecord) remove(number uint16) {
 	r.drives = slices.DeleteFunc(r.drives, func(d rootDrive) bool { return d.number == number })
 }
-
-// blobs that the root itself refers to.
-func (r *rootRecord) blobs() ([]Blob, error) {
-	if len(r.checkpoint) == 0 {
-		return nil, nil
-	}
-	blobs, _, err := DecodeValue(r.checkpoint)
-	return blobs, err
-}

@@ -37,6 +37,8 @@ type Options struct {
 	RepairPause     time.Duration // between two background repairs; default 5 s
 	SweepPause      time.Duration // between two background sweeps; default 10 min
 	Events          Events
+
+	checkpointInRoot int // bytes; default: the constant; tests take less
 }
 
 func (o *Options) setDefaults() {
@@ -51,6 +53,7 @@ func (o *Options) setDefaults() {
 	set(&o.ReadKept, time.Hour)
 	set(&o.RepairPause, 5*time.Second)
 	set(&o.SweepPause, 10*time.Minute)
+	set(&o.checkpointInRoot, checkpointInRoot)
 }
 
 func set[T comparable](v *T, standard T) {

@@ -103,12 +103,12 @@ func (s *Store) deadExtents(ctx context.Context) (map[place]drive.ExtentInfo, er
 // eachBlob visits every blob that a root or a value of the index names.
 func (s *Store) eachBlob(ctx context.Context, visit func(*Blob)) error {
 	record := s.roots.get()
-	blobs, err := record.blobs()
+	named, err := s.checkpoint(ctx, &record)
 	if err != nil {
 		return err
 	}
-	for i := range blobs {
-		visit(&blobs[i])
+	for _, b := range named.blobs() {
+		visit(&b)
 	}
 	for item, err := range s.idx.Scan(ctx, nil, nil, index.ScanOptions{}) {
 		if err != nil {
