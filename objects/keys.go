@@ -18,7 +18,7 @@ import (
 //	b/<bucket>/p/<upload>/<part %05d>       a part, of an upload or of the object that it became
 //	b/<bucket>/x/<version>/<piece %05d>     a piece of the stripe list of a large object
 //	b/<bucket>/l/<version>                  lineage: vectors were derived from this object version
-//	b/<bucket>/d/<version>                  source dead: such a version was deleted or replaced
+//	b/<bucket>/d/<version>                  source dead: such a version was deleted or replaced; kept until no vectors are left
 //	b/<bucket>/v/…, b/<bucket>/t/…          vectors' and tables' own
 //
 // Uploads and versions are 32 hex digits.

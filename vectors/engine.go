@@ -90,6 +90,7 @@ type Engine struct {
 		sync.Mutex
 		byName map[indexName]*opened
 		byInc  map[incarnation]*opened
+		named  map[string]int // by bucket: dead sources that indexes which are not open still named
 	}
 	ctx    context.Context // ends with Close; for background work only
 	cancel context.CancelFunc
@@ -106,6 +107,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	e := &Engine{o: o, host: o.Store.Host(), index: o.Store.Index(), cache: newCache(o.Store, o.CacheBytes), handover: newHandover(), kick: make(chan struct{}, 1)}
 	e.mu.byName = map[indexName]*opened{}
 	e.mu.byInc = map[incarnation]*opened{}
+	e.mu.named = map[string]int{}
 	e.ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	w, at, err := e.watch(ctx)
 	if err != nil {

@@ -107,8 +107,8 @@ func (e *Engine) apply(entry *index.Entry) {
 		m := &entry.Mutations[i]
 		if key, ok := parseKey(m.Key); ok {
 			e.sort(concerned, key, m)
-		} else if bucket, version, ok := objects.ParseSourceDead(m.Key); ok && m.Kind == index.Put {
-			e.sourceDied(concerned, bucket, version)
+		} else if bucket, version, ok := objects.ParseSourceDead(m.Key); ok {
+			e.sourceDied(concerned, bucket, change{source: version, reaped: m.Kind == index.Delete})
 		}
 	}
 	for o, changes := range concerned {
@@ -124,6 +124,7 @@ type change struct {
 	key      ours
 	mutation *index.Mutation   // nil: a source died
 	source   objects.VersionID // that one
+	reaped   bool              // or it need not be remembered any more
 	content  any               // handed over, or nil
 }
 
@@ -158,10 +159,10 @@ func (e *Engine) deleted(bucket, name string) {
 	}
 }
 
-func (e *Engine) sourceDied(concerned map[*opened][]change, bucket string, v objects.VersionID) {
+func (e *Engine) sourceDied(concerned map[*opened][]change, bucket string, c change) {
 	for _, o := range e.opens() {
 		if o.bucket == bucket {
-			concerned[o] = append(concerned[o], change{source: v})
+			concerned[o] = append(concerned[o], c)
 		}
 	}
 }

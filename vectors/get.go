@@ -19,13 +19,14 @@ func (e *Engine) Get(ctx context.Context, bucket, name string, keys []string, wi
 	}
 	var found []Vector
 	err := e.steady(ctx, bucket, name, func(o *opened) error {
+		before := o.moment()
 		named := make([]named, 0, len(keys))
 		for _, k := range keys {
 			m, version, err := o.mapping(ctx, o.keys.key(keyMapping, k))
 			if err != nil {
 				return err
 			}
-			if version != 0 {
+			if version != 0 && !o.orphaned(&before, m.source) {
 				named = append(named, namedOf(k, m))
 			}
 		}
@@ -75,8 +76,7 @@ func (e *Engine) List(ctx context.Context, bucket, name string, r ListRequest) (
 }
 
 func (o *opened) list(ctx context.Context, r ListRequest) (page Page, err error) {
-	m := o.moment()
-	sources := o.deadSources(&m)
+	before := o.moment()
 	lo, hi := o.keys.all(keyMapping)
 	prefix := len(lo)
 	if r.After != "" {
@@ -99,7 +99,7 @@ func (o *opened) list(ctx context.Context, r ListRequest) (page Page, err error)
 		if err != nil {
 			return page, err
 		}
-		if _, dead := sources[m.source]; dead {
+		if o.orphaned(&before, m.source) {
 			continue
 		}
 		if len(list) == r.Max {
@@ -160,14 +160,14 @@ func (e *Engine) steady(ctx context.Context, bucket, name string, f func(*opened
 	return err
 }
 
-// fetch reads the rows of keys; those whose source died are left out.
+// fetch reads the rows of keys; those whose source died are left out. What was dead
+// when the keys were read is the caller's to leave out: it may be forgotten by now.
 func (o *opened) fetch(ctx context.Context, list []named, withValues, withMetadata bool) ([]Vector, error) {
 	if err := o.e.barrier(ctx); err != nil { // the mappings may be newer than our memory
 		return nil, err
 	}
 	m := o.moment()
-	sources := o.deadSources(&m)
-	list = slices.DeleteFunc(list, func(n named) bool { _, dead := sources[n.source]; return dead })
+	list = slices.DeleteFunc(list, func(n named) bool { return o.orphaned(&m, n.source) })
 	out := make([]Vector, len(list))
 	if !withValues && !withMetadata {
 		for i, n := range list {

@@ -158,8 +158,10 @@ func (o *opened) loadOnce(ctx context.Context) (index.Position, error) {
 	for _, p := range v.tail {
 		o.mu.seq = max(o.mu.seq, p.version)
 	}
+	o.mu.sources = make(map[objects.VersionID]uint64, len(sources))
 	for _, s := range sources {
-		o.mu.sources[s] = 0
+		o.mu.sources[s.version] = 0
+		o.mu.died = max(o.mu.died, s.died)
 	}
 	return snap.Position(), nil
 }
@@ -188,7 +190,7 @@ func (o *opened) catchUp(ctx context.Context, at index.Position) error {
 }
 
 // readView reads all that belongs to the index but its blocks and rows.
-func (o *opened) readView(ctx context.Context, snap index.Snapshot) (*view, []objects.VersionID, error) {
+func (o *opened) readView(ctx context.Context, snap index.Snapshot) (*view, []deadSource, error) {
 	it, err := snap.Get(ctx, recordKey(o.bucket, o.rec.spec.Name))
 	if errors.Is(err, index.ErrNotFound) || err == nil && it.Version != o.recVersion {
 		return nil, nil, errChanged
@@ -342,18 +344,29 @@ func parseHex(b []byte) (uint64, error) {
 	return n, nil
 }
 
-func readDeadSources(ctx context.Context, snap index.Snapshot, bucket string) ([]objects.VersionID, error) {
+// deadSource is an object version that ended, and the version of the entry that told of it.
+type deadSource struct {
+	version objects.VersionID
+	died    uint64
+}
+
+func readDeadSources(ctx context.Context, from scanner, bucket string) ([]deadSource, error) {
 	lo := objects.SourceDeadPrefix(bucket)
-	var list []objects.VersionID
-	for it, err := range snap.Scan(ctx, lo, objects.PrefixEnd(lo), index.ScanOptions{KeysOnly: true}) {
+	var list []deadSource
+	for it, err := range from.Scan(ctx, lo, objects.PrefixEnd(lo), index.ScanOptions{KeysOnly: true}) {
 		if err != nil {
 			return nil, fmt.Errorf("scan dead sources of bucket %s: %w", bucket, err)
 		}
 		if _, v, ok := objects.ParseSourceDead(it.Key); ok {
-			list = append(list, v)
+			list = append(list, deadSource{v, it.Version})
 		}
 	}
 	return list, nil
+}
+
+// scanner is the index, or a snapshot of it.
+type scanner interface {
+	Scan(ctx context.Context, lo, hi []byte, o index.ScanOptions) iter.Seq2[index.Item, error]
 }
 
 // Reading what one entry points at.

@@ -229,6 +229,9 @@ func TestHistoriesAgreeWithBruteForce(t *testing.T) {
 				h.object(t)
 			case 7:
 				h.ok(h.e.Flush(background))
+				if n := store.deadSources(t); n > 0 {
+					r.Fatalf("%d dead sources are remembered after a flush", n)
+				}
 			case 8:
 				h.reopen()
 			case 9:

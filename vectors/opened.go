@@ -30,6 +30,7 @@ type opened struct {
 	ids     allocator
 	work    chan struct{} // holds one token: who has it does upkeep
 	upkeep  upkeepNotes   // guarded by work
+	reaped  atomic.Uint64 // no vector is left whose source died in an entry with a version up to this
 
 	mu struct { // never held across I/O, nor while vectors are compared
 		sync.RWMutex
@@ -37,7 +38,8 @@ type opened struct {
 		loaded  bool
 		view    *view
 		seq     uint64                       // version of the last entry applied
-		sources map[objects.VersionID]uint64 // dead sources, and the entry that told of it
+		sources map[objects.VersionID]uint64 // dead sources, and the entry that told of it; grows, and is replaced where it shrinks
+		died    uint64                       // version of the entry that told of the last death
 		room    chan struct{}                // closed when the tail shrinks; nil while nobody waits
 	}
 }
@@ -90,8 +92,9 @@ func (o *opened) applyChanges(ctx context.Context, version uint64, changes []cha
 		o.mu.view.join(&o.rec.spec, t)
 	}
 	for _, s := range d.sources {
-		o.mu.sources[s] = version
+		o.mu.sources[s], o.mu.died = version, version
 	}
+	o.forgetSources(d.reaped)
 	o.mu.seq = version
 	if next != nil && o.mu.room != nil {
 		close(o.mu.room)
@@ -101,6 +104,19 @@ func (o *opened) applyChanges(ctx context.Context, version uint64, changes []cha
 		o.e.wake()
 	}
 	return nil
+}
+
+// forgetSources takes out dead sources of which no vector is left. Moments that began
+// before keep what they had: to them those vectors may still be there. It needs mu.
+func (o *opened) forgetSources(gone []objects.VersionID) {
+	if len(gone) == 0 {
+		return
+	}
+	left := maps.Clone(o.mu.sources)
+	for _, s := range gone {
+		delete(left, s)
+	}
+	o.mu.sources = left
 }
 
 // delta is what one entry changes in a view.
@@ -115,7 +131,8 @@ type delta struct {
 	superseded *[]uint64
 	upkeep     *upkeepRecord
 	version    uint64
-	sources    []objects.VersionID
+	sources    []objects.VersionID // died
+	reaped     []objects.VersionID // need not be remembered any more
 
 	movedRowFiles []*rowFile // known, at other places
 }
@@ -123,6 +140,10 @@ type delta struct {
 func (o *opened) decode(ctx context.Context, version uint64, changes []change) (*delta, error) {
 	d := &delta{version: version, folded: map[string]bool{}, segments: map[uint64]*segmentFile{}, homes: map[uint32]*home{}}
 	for _, c := range changes {
+		if c.mutation == nil && c.reaped {
+			d.reaped = append(d.reaped, c.source)
+			continue
+		}
 		if c.mutation == nil {
 			d.sources = append(d.sources, c.source)
 			continue
@@ -274,15 +295,20 @@ type moment struct {
 	seq     uint64
 	tail    []*push
 	size    tailSize
-	sources bool // there are dead sources
-	deaths  bool // there are superseded ids
+	sources map[objects.VersionID]uint64 // dead ones; nil: there are none. It grows: read it with opened.mu
+	died    uint64                       // version of the entry that told of the last one
+	deaths  bool                         // there are superseded ids
 }
 
 func (o *opened) moment() moment {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	v := o.mu.view
-	return moment{view: v, seq: o.mu.seq, tail: slices.Clip(v.tail), size: v.tailSize(), sources: len(o.mu.sources) > 0, deaths: len(v.dead) > 0}
+	m := moment{view: v, seq: o.mu.seq, tail: slices.Clip(v.tail), size: v.tailSize(), died: o.mu.died, deaths: len(v.dead) > 0}
+	if len(o.mu.sources) > 0 {
+		m.sources = o.mu.sources
+	}
+	return m
 }
 
 // deltas are the rows of the tail that belong to a neighbourhood. Those with a
@@ -295,7 +321,7 @@ func (o *opened) deltas(m *moment, id uint32) []ref {
 
 // alive reports whether row i of a block was alive at the moment.
 func (o *opened) alive(m *moment, b *segment.Block, i int) bool {
-	if !m.deaths && !m.sources {
+	if !m.deaths && m.sources == nil {
 		return true
 	}
 	o.mu.RLock()
@@ -303,26 +329,30 @@ func (o *opened) alive(m *moment, b *segment.Block, i int) bool {
 	if died, dead := m.dead[b.IDs()[i]]; dead && died <= m.seq {
 		return false
 	}
-	return !m.sources || !o.sourceDead(m.seq, b.SourceVersion(i))
+	if m.sources == nil || b.SourceVersion(i) == (objects.VersionID{}) {
+		return true
+	}
+	died, dead := m.sources[b.SourceVersion(i)]
+	return !dead || died > m.seq
 }
 
-// sourceDead needs mu.
-func (o *opened) sourceDead(seq uint64, source objects.VersionID) bool {
-	if source == (objects.VersionID{}) {
+// orphaned reports whether the source of what a key means is known to be dead, now or
+// at a moment before.
+func (o *opened) orphaned(m *moment, source objects.VersionID) bool {
+	if m.sources == nil || source == (objects.VersionID{}) {
 		return false
 	}
-	died, dead := o.mu.sources[source]
-	return dead && died <= seq
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	_, dead := m.sources[source]
+	return dead
 }
 
 // deadSources copies the sources that were dead at the moment.
 func (o *opened) deadSources(m *moment) map[objects.VersionID]uint64 {
-	if !m.sources {
-		return nil
-	}
 	o.mu.RLock()
 	defer o.mu.RUnlock()
-	return maps.Clone(o.mu.sources)
+	return maps.Clone(m.sources)
 }
 
 // awaitRoom waits while the tail is over its bound.

@@ -109,11 +109,12 @@ func (o *opened) like(ctx context.Context, r *Request) ([]float32, error) {
 	if err := validateKey(r.LikeKey, "like"); err != nil {
 		return nil, err
 	}
+	before := o.moment()
 	m, version, err := o.mapping(ctx, o.keys.key(keyMapping, r.LikeKey))
 	if err != nil {
 		return nil, err
 	}
-	if version == 0 {
+	if version == 0 || o.orphaned(&before, m.source) {
 		return nil, ErrNoVector
 	}
 	rows, err := o.fetch(ctx, []named{namedOf(r.LikeKey, m)}, true, false)

@@ -11,13 +11,24 @@ import (
 
 // reap deletes the vectors whose source died since it last ran. They are hidden
 // already; afterwards they are superseded like any others, and upkeep drops their rows.
+// Then the bucket need not remember those sources.
 func (o *opened) reap(ctx context.Context) error {
 	if o.loadErr != nil {
 		return nil
 	}
 	m := o.moment()
-	sources := o.deadSources(&m)
-	if len(sources) == o.upkeep.reaped {
+	if m.died == o.reaped.Load() {
+		return nil
+	}
+	if err := o.reapAll(ctx, o.deadSources(&m)); err != nil {
+		return err
+	}
+	o.reaped.Store(m.died)
+	return o.e.forgetSources(ctx, o.bucket)
+}
+
+func (o *opened) reapAll(ctx context.Context, sources map[objects.VersionID]uint64) error {
+	if len(sources) == 0 {
 		return nil
 	}
 	after := []byte(nil)
@@ -32,12 +43,10 @@ func (o *opened) reap(ctx context.Context) error {
 			}
 		}
 		if last == nil {
-			break
+			return nil
 		}
 		after = last
 	}
-	o.upkeep.reaped = len(sources)
-	return nil
 }
 
 // Bounds of one delete of the reaper: mappings read before it, and keys in it.

@@ -155,6 +155,16 @@ func (s *memoryStore) dropObject(t testing.TB, key string, v objects.VersionID) 
 	s.set(t, append(objects.SourceDeadPrefix(bucket), v.String()...), nil, index.Mutation{Kind: index.Delete, Key: objects.ObjectKey(bucket, key)})
 }
 
+// deadSources counts the entries that tell of dead sources.
+func (s *memoryStore) deadSources(t testing.TB) int {
+	t.Helper()
+	list, err := readDeadSources(background, s.ix, bucket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
 func (s *memoryStore) Begin() Tx { return &memoryTx{s: s} }
 
 func (s *memoryStore) Commit(ctx context.Context, tx Tx) (index.Result, error) {

@@ -19,7 +19,6 @@ const upkeepRetry = 2 * time.Second
 type upkeepNotes struct {
 	stubborn map[uint32]int // neighbourhoods that would not divide, and their rows then
 	swept    uint32         // the last neighbourhood that was swept of superseded rows
-	reaped   int            // dead sources that were reaped
 }
 
 // upkeepLoop keeps the open indexes in order, one at a time, and lets go of idle ones.
