@@ -28,6 +28,37 @@ type point struct {
 	again         bool     // it comes of a cut while another point recovered
 }
 
+// points on their way from worlds to recoveries.
+type points struct {
+	c    chan point
+	quit chan struct{} // nobody takes any more
+}
+
+func (p *points) send(one point) {
+	select {
+	case p.c <- one:
+	case <-p.quit:
+	}
+}
+
+// each takes points until quit and until none is left.
+func (p *points) each(f func(point)) {
+	for {
+		select {
+		case one := <-p.c:
+			f(one)
+			continue
+		default:
+		}
+		select {
+		case one := <-p.c:
+			f(one)
+		case <-p.quit:
+			return
+		}
+	}
+}
+
 func (p *point) String() string {
 	again := ""
 	if p.again {
@@ -101,7 +132,7 @@ func (c *recovery) cutRecovery(p point, r *rand.Rand) {
 	var mu sync.Mutex
 	var forks []point
 	var n atomic.Int64
-	skip := int64(1 + r.IntN(12))
+	skip := int64(10 + r.IntN(60))
 	disk.SetFault(func(op hosttest.Op) error {
 		if i := n.Add(1); op.Kind.Changes() && i%skip == 0 {
 			f := p
@@ -136,8 +167,8 @@ func (c *recovery) goOn(p *point, s *objects.Store, h *host.Host, got string, r 
 			c.failed("%s, after %s: %v\n%s\nbefore that\n%s", p, after, err, now, got)
 		}
 	}
-	switch r.IntN(8) {
-	case 0:
+	switch n := r.IntN(40); {
+	case n == 0:
 		c.mended.Add(1)
 		if err := mended(s); err != nil {
 			c.failed("%s: %v", p, err)
@@ -148,7 +179,7 @@ func (c *recovery) goOn(p *point, s *objects.Store, h *host.Host, got string, r 
 			c.failed("%s: sweep: %v", p, err)
 		}
 		still("a repair and a sweep")
-	case 1: // what was seen once stays
+	case n < 4: // what was seen once stays
 		next, err := open(hostOn(p.disk.CrashClone(p.seed+2), p.seed+2))
 		if err != nil {
 			c.failed("%s: the store does not open a second time: %v", p, err)
@@ -158,7 +189,7 @@ func (c *recovery) goOn(p *point, s *objects.Store, h *host.Host, got string, r 
 		s = next
 		defer func() { _ = next.Close() }()
 		still("another power cut")
-	case 2, 3:
+	case n < 7:
 		body := bytes.Repeat([]byte("goes on "), 200)
 		if _, err := s.Put(context.Background(), objects.PutRequest{Bucket: bucket, Key: "zz", Body: bytes.NewReader(body), Bytes: int64(len(body))}); err != nil {
 			if len(p.damaged) == 0 || !strings.Contains(err.Error(), "read-only") {
@@ -178,22 +209,22 @@ func (c *recovery) goOn(p *point, s *objects.Store, h *host.Host, got string, r 
 // answered, tears nothing, and leaves a store that goes on.
 func TestNoPowerCutLosesOrTearsAnything(t *testing.T) {
 	seed, target := seedOf(t), size(20_000, 1_000_000)
-	points := make(chan point, 64)
+	points := &points{make(chan point, 8), make(chan struct{})}
 	c := &recovery{failed: t.Errorf}
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
-			for p := range points {
+			points.each(func(p point) {
 				if !t.Failed() {
 					c.check(p)
 				}
-			}
+			})
 		})
 	}
 	begun, worlds, requests := time.Now(), 0, 0
 	func() {
 		defer workers.Wait()
-		defer close(points)
+		defer close(points.quit)
 		for ; c.points.Load() < target && !t.Failed(); worlds++ {
 			w := newWorld(t, seed+int64(worlds), points)
 			for range 60 {
@@ -203,6 +234,9 @@ func TestNoPowerCutLosesOrTearsAnything(t *testing.T) {
 				}
 			}
 			w.end()
+			if soaking() {
+				t.Logf("world %d ended at %d power cuts, %v", w.seed, c.points.Load(), time.Since(begun).Round(time.Second))
+			}
 		}
 	}()
 	took := time.Since(begun)

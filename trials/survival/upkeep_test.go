@@ -2,16 +2,13 @@ package survival
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
 	"syscall"
 
-	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/host/hosttest"
 	"github.com/tarnlake/tarn/objects"
-	"github.com/tarnlake/tarn/objects/index"
 )
 
 // What the store does with itself, and what befalls it. None of it changes what
@@ -54,7 +51,7 @@ func mended(s *objects.Store) error {
 	}
 	again, err := s.Repair(ctx, objects.RepairOptions{Verify: true})
 	if err != nil || again.Damaged > 0 || again.Unrepairable > 0 {
-		return fmt.Errorf("after a repair another one finds %+v, %w", again, err)
+		return fmt.Errorf("after a repair another one finds %+v, %v\n%s", again, err, drivesOf(s))
 	}
 	left, err := s.Redundancy(ctx)
 	if err != nil {
@@ -62,22 +59,30 @@ func mended(s *objects.Store) error {
 	}
 	for spare, n := range left.Spare {
 		if spare < parity && n > 0 || left.Lost > 0 {
-			return fmt.Errorf("after a repair redundancy is %+v", left)
+			return fmt.Errorf("after a repair redundancy is %+v\n%s", left, drivesOf(s))
 		}
 	}
 	return nil
 }
 
+// drivesOf tells of the drives that are not well.
+func drivesOf(s *objects.Store) string {
+	var b strings.Builder
+	for _, d := range s.Drives() {
+		if d.State != objects.DriveWell {
+			fmt.Fprintf(&b, "drive %d at %s is %s: %s\n", d.Number, d.Path, d.State, d.Reason)
+		}
+	}
+	return b.String()
+}
+
 func (w *world) sweep() error {
 	w.host.Clock.(*clock).forward(2 * stageKept)
 	_, err := w.store.Sweep(context.Background())
-	return err
-}
-
-func (w *world) checkpoint() error {
-	err := w.store.Index().(*index.Local).Checkpoint(context.Background())
-	if len(w.failing) > 0 && err != nil {
-		return nil // too few drives take it
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.mu.damaged) > 0 {
+		return nil // a drive that is broken or emptied gives nothing back
 	}
 	return err
 }
@@ -191,8 +196,6 @@ func (w *world) live() {
 		w.between("sweep", w.sweep)
 	case n < 49:
 		w.between("repair", w.mend)
-	case n < 51:
-		w.between("checkpoint", w.checkpoint)
 	case n < 54:
 		w.between("reopen", w.reopen)
 	case n < 56:
@@ -213,6 +216,3 @@ func (w *world) end() {
 		w.fatal("close: %v", err)
 	}
 }
-
-var _ = errors.Is
-var _ host.FS

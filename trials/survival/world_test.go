@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,11 +36,22 @@ const (
 
 var folders = []string{"d1", "d2", "d3", "d4", "d5", "d6"}
 
+// The stores of these trials live for milliseconds: their memory is hardly worth
+// collecting.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(800)
+	debug.SetMemoryLimit(1 << 30)
+	os.Exit(m.Run())
+}
+
 // soaking runs the long form.
 func soaking() bool { return os.Getenv("TARN_SOAK") == "1" }
 
-// size of a trial.
+// size of a trial; TARN_TRIAL=n takes a share of 1/n.
 func size(quick, soak int64) int64 {
+	if share, err := strconv.ParseInt(os.Getenv("TARN_TRIAL"), 10, 64); err == nil && share > 0 {
+		return max(quick/share, 1)
+	}
 	if soaking() {
 		return soak
 	}
@@ -77,7 +90,7 @@ func hostOn(disk *hosttest.Disk, seed int64) *host.Host {
 func options(h *host.Host) objects.Options {
 	return objects.Options{
 		Host: h, Drives: folders, AutoFormat: true, PartBytesMin: partMin, StageKept: stageKept,
-		ExtentBytes: extentBytes, CacheBytes: 1 << 20, CheckpointBytes: 24 << 10,
+		ExtentBytes: extentBytes, CacheBytes: 256 << 10, CheckpointBytes: 8 << 10,
 		DriveTimeout: time.Hour, HedgeDelay: time.Hour, RepairPause: 9999 * time.Hour, SweepPause: 9999 * time.Hour,
 	}
 }
@@ -95,11 +108,11 @@ func picture(s objectstest.Store) (string, error) {
 		return "", fmt.Errorf("list: %w", err)
 	}
 	for _, o := range page.Objects {
-		got, body, err := objectstest.ReadAll(ctx, s, bucket, o.Key)
+		line, err := portrait(ctx, s, o.Key)
 		if err != nil {
 			return "", fmt.Errorf("read %s: %w", o.Key, err)
 		}
-		fmt.Fprintf(&b, "object %s %s %d %x %v %v\n", got.Key, got.ETag, len(body), xxh3.Hash(body), got.Metadata, got.PartBytes)
+		b.WriteString(line)
 	}
 	uploads, err := s.ListUploads(ctx, objects.UploadsRequest{Bucket: bucket, Max: 1000})
 	if err != nil {
@@ -121,6 +134,22 @@ func picture(s objectstest.Store) (string, error) {
 	return b.String() + strings.Join(lines, ""), nil
 }
 
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
+
+// portrait is an object, its bytes read as a stream.
+func portrait(ctx context.Context, s objectstest.Store, key string) (string, error) {
+	o, err := s.Open(ctx, bucket, key)
+	if err != nil {
+		return "", err
+	}
+	body, sum := o.NewReader(ctx, 0, -1), xxh3.New()
+	defer body.Close()
+	buffer := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buffer)
+	n, err := io.CopyBuffer(struct{ io.Writer }{sum}, struct{ io.Reader }{body}, *buffer)
+	return fmt.Sprintf("object %s %s %d %x %v %v\n", o.Key, o.ETag, n, sum.Sum64(), o.Metadata, o.PartBytes), err
+}
+
 // world is a store, its model, and what befell them.
 type world struct {
 	t     testing.TB
@@ -134,7 +163,7 @@ type world struct {
 
 	uploads []twin
 	failing map[string]bool // drives whose every operation fails
-	points  chan<- point    // where forks go; nil: nowhere
+	points  *points         // where forks go; nil: nowhere
 	forks   atomic.Int64
 
 	mu struct {
@@ -147,7 +176,7 @@ type world struct {
 // twin is an upload as store and model call it.
 type twin struct{ key, real, model string }
 
-func newWorld(t testing.TB, seed int64, points chan<- point) *world {
+func newWorld(t testing.TB, seed int64, points *points) *world {
 	w := &world{t: t, seed: seed, r: rand.New(rand.NewPCG(uint64(seed), 7)), disk: hosttest.NewDisk(),
 		model: objectstest.NewModel(), failing: map[string]bool{}}
 	w.model.PartBytesMin = partMin
@@ -202,7 +231,7 @@ func (w *world) fork() {
 	w.mu.Unlock()
 	slices.Sort(p.damaged)
 	p.disk = w.disk.CrashClone(p.seed)
-	w.points <- p
+	w.points.send(p)
 }
 
 func (w *world) allow(before, after string) {
