@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -26,6 +27,7 @@ func (t test) String() string { return t.dir + " " + t.name }
 type suite struct {
 	root, scratch string
 	verbose       func(format string, args ...any)
+	rapid         sync.Map // by folder: whether its tests know of rapid, which writes files where a test fails
 }
 
 func (s *suite) binary(dir string) string {
@@ -74,7 +76,7 @@ type verdict struct {
 func (s *suite) run(ctx context.Context, t test, mutant int, limit time.Duration, notes string) (verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit+10*time.Second)
 	defer cancel()
-	c := exec.CommandContext(ctx, s.binary(t.dir), "-test.run", "^"+t.name+"$", "-test.timeout", limit.String(), "-test.failfast")
+	c := exec.CommandContext(ctx, s.binary(t.dir), s.arguments(ctx, t.dir, "-test.run", "^"+t.name+"$", "-test.timeout", limit.String(), "-test.failfast")...)
 	c.Dir = filepath.Join(s.root, t.dir)
 	c.Env = append(os.Environ(), "TARN_SOAK=", fmt.Sprintf("TARN_MUTANT=%d", mutant), "TARN_MUTANT_REACHED="+notes, "GOTRACEBACK=none")
 	begun := time.Now()
@@ -89,6 +91,20 @@ func (s *suite) run(ctx context.Context, t test, mutant int, limit time.Duration
 		return v, nil
 	}
 	return v, fmt.Errorf("run %s: %w", t, err)
+}
+
+// arguments keep rapid from writing into the tree.
+func (s *suite) arguments(ctx context.Context, dir string, given ...string) []string {
+	const quiet = "-rapid.nofailfile"
+	knows, known := s.rapid.Load(dir)
+	if !known {
+		knows = exec.CommandContext(ctx, s.binary(dir), "-test.list", "^$", quiet).Run() == nil
+		s.rapid.Store(dir, knows)
+	}
+	if knows.(bool) {
+		given = append(given, quiet)
+	}
+	return given
 }
 
 // survey runs every test once without a mutant, and tells what each reaches.
