@@ -14,7 +14,7 @@ import (
 // out and repaired later; with too few of them the stripe is not written. late:
 // a drive may still use the payloads.
 func (s *Store) lay(ctx context.Context, h *hold, st *Stripe, payloads [][]byte) (late bool, err error) {
-	l := &laying{s: s, hold: h, stripe: st, payloads: payloads, layout: s.drives.layout()}
+	l := &laying{s: s, hold: h, stripe: st, payloads: payloads}
 	st.Shards = make([]Shard, len(payloads))
 	l.round(ctx)
 	if len(l.failed) > 0 && ctx.Err() == nil {
@@ -35,7 +35,7 @@ type laying struct {
 	hold     *hold
 	stripe   *Stripe
 	payloads [][]byte
-	layout   placement.Layout // drives that failed are marked not to be well
+	layout   placement.Layout // once it is needed; drives that failed are marked not to be well
 	failed   []error
 	late     bool
 }
@@ -51,47 +51,145 @@ func (l *laying) round(ctx context.Context) {
 			held = append(held, sh.Drive)
 		}
 	}
-	targets := l.layout.Choose(l.stripe.ID, len(todo), int(l.stripe.M), held...)
+	targets := l.targets(len(todo), held)
 	answers := make(chan laid, len(targets))
+	appends := make([]*appending, len(targets))
 	for i, number := range targets {
-		go func() { answers <- l.write(ctx, todo[i], number) }()
+		appends[i] = l.begin(ctx, todo[i], number, answers)
 	}
-	for range targets {
-		l.take(<-answers)
+	l.await(appends, answers)
+}
+
+// targets are the drives for count shards more. Small records all go to the same
+// few for a while, so that they share syncs.
+func (l *laying) targets(count int, held []uint16) []uint16 {
+	if l.layout == nil && len(held) == 0 && l.stripe.class() == drive.Small {
+		if t := l.s.group.targets(l.s, int64(l.stripe.Bytes)); len(t) == count {
+			return t
+		}
+	}
+	l.survey()
+	return l.layout.Choose(l.stripe.ID, count, int(l.stripe.M), held...)
+}
+
+func (l *laying) survey() {
+	if l.layout == nil {
+		l.layout = l.s.drives.layout()
+	}
+}
+
+// await takes the answers of all appends; of drives that are late it knows the answer.
+func (l *laying) await(appends []*appending, answers <-chan laid) {
+	late := make(chan struct{})
+	stop := l.s.host.Clock.AfterFunc(l.s.o.DriveTimeout, func() { close(late) })
+	defer stop()
+	for left := len(appends); left > 0; {
+		select {
+		case a := <-answers:
+			l.take(a)
+			left--
+		case <-late:
+			late = nil
+			for _, a := range appends {
+				if a != nil && a.giveUp() {
+					l.take(laid{appending: a, shard: a.shard, drive: a.m.number, err: fmt.Errorf("append to drive %d: %w (%v)", a.m.number, errLate, l.s.o.DriveTimeout)})
+					left--
+				}
+			}
+		}
 	}
 }
 
 // laid is what became of one shard.
 type laid struct {
-	shard   int
-	drive   uint16
-	address drive.Address
-	err     error
+	*appending // nil where it did not begin
+	shard      int
+	drive      uint16
+	address    drive.Address
+	err        error
 }
 
-func (l *laying) write(ctx context.Context, shard int, number uint16) laid {
-	out := laid{shard: shard, drive: number}
+// appending is one shard on its way to a drive.
+type appending struct {
+	*call
+	shard   int
+	class   drive.Class
+	records []drive.Record
+	again   bool // a drive whose extent failed gets a second try, on another extent
+	ticket  uint64
+	answers chan<- laid
+}
+
+func (l *laying) begin(ctx context.Context, shard int, number uint16, answers chan<- laid) *appending {
 	m := l.s.drives.find(number)
 	if m == nil {
-		out.err = fmt.Errorf("drive %d went away", number)
-		return out
+		answers <- laid{shard: shard, drive: number, err: fmt.Errorf("drive %d went away", number)}
+		return nil
 	}
-	ticket := l.s.pins.appends.enter()
-	defer l.s.pins.appends.leave(ticket)
-	out.address, out.err = l.s.append(ctx, m, l.stripe.class(), drive.Record{Identity: l.stripe.identity(shard), Payload: l.payloads[shard]})
-	if out.err == nil {
-		l.hold.add(place{number, out.address.Extent})
+	a := &appending{
+		call: l.s.begin(m), shard: shard, class: l.stripe.class(), answers: answers,
+		records: []drive.Record{{Identity: l.stripe.identity(shard), Payload: l.payloads[shard]}},
 	}
-	return out
+	a.ticket = l.s.pins.appends.enter()
+	a.start(ctx)
+	return a
+}
+
+// queued is a drive that does not need a goroutine for each append.
+type queued interface {
+	Begin(class drive.Class, records []drive.Record, then func([]drive.Address, error)) error
+}
+
+func (a *appending) start(ctx context.Context) {
+	if q, ok := a.m.Drive.(queued); ok && ctx.Err() == nil {
+		err := q.Begin(a.class, a.records, func(at []drive.Address, err error) { a.end(ctx, at, err) })
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, drive.ErrBusy) {
+			a.end(ctx, nil, err)
+			return
+		}
+	}
+	go func() {
+		at, err := a.m.Append(ctx, a.class, a.records)
+		a.end(ctx, at, err)
+	}()
+}
+
+// end is called where the drive answered.
+func (a *appending) end(ctx context.Context, at []drive.Address, err error) {
+	if errors.Is(err, drive.ErrWrite) && !a.again {
+		a.again = true
+		a.start(ctx)
+		return
+	}
+	if !a.ended() {
+		return
+	}
+	out := laid{appending: a, shard: a.shard, drive: a.m.number}
+	if err == nil {
+		out.address = at[0]
+	} else {
+		out.err = fmt.Errorf("append to drive %d: %w", a.m.number, err)
+	}
+	a.answers <- out
 }
 
 func (l *laying) take(a laid) {
+	if a.err == nil {
+		l.hold.add(place{a.drive, a.address.Extent})
+	}
+	if a.appending != nil {
+		l.s.pins.appends.leave(a.ticket)
+	}
 	if a.err == nil {
 		l.stripe.Shards[a.shard] = Shard{Drive: a.drive, Address: a.address}
 		return
 	}
 	l.failed = append(l.failed, a.err)
 	l.late = l.late || errors.Is(a.err, errLate)
+	l.survey()
 	for i := range l.layout {
 		if l.layout[i].Number == a.drive {
 			l.layout[i].Well = false

@@ -102,6 +102,7 @@ type Store struct {
 	drives  drives
 	pool    *erasure.Pool // stripes being written
 	pins    pins
+	group   smallGroup
 	reads   tickets // streams and reads under way
 	repairs repairs
 

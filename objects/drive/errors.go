@@ -31,6 +31,8 @@ var (
 	ErrCorrupt = errors.New("drive: corrupt")
 	// ErrGone: there is no such extent, or it has been recycled.
 	ErrGone = errors.New("drive: extent is gone")
+	// ErrBusy: more requests wait than may.
+	ErrBusy = errors.New("drive: queue is full")
 	// ErrActive: the extent is still appended to. Seal its class first.
 	ErrActive = errors.New("drive: extent is active")
 	// ErrRootVersion: the root record there is as new or newer.

@@ -23,9 +23,14 @@ type request struct {
 	err       error
 	claimed   atomic.Bool // by the writer, which then finishes it, or by its caller, who gave up
 	done      chan struct{}
+	then      func([]Address, error) // in place of done
 }
 
 func (r *request) finish(err error) {
+	if r.then != nil {
+		r.then(r.addresses, err)
+		return
+	}
 	r.err = err
 	close(r.done)
 }
@@ -131,17 +136,45 @@ func (d *Drive) Append(ctx context.Context, class Class, records []Record) ([]Ad
 	if err != nil {
 		return nil, fmt.Errorf("append to %s: %w", d.dir, err)
 	}
+	r.done = make(chan struct{})
 	if err := d.queues[class].put(ctx, r); err != nil {
 		return nil, fmt.Errorf("append %d records (%s) to %s: %w", len(records), class, d.dir, err)
 	}
 	return r.addresses, nil
 }
 
+// Begin is Append for those who wait elsewhere: where it returns nil, the drive's writer
+// will call then, once, with what Append would have returned. then must not wait.
+// ErrBusy: the queue is full.
+func (d *Drive) Begin(class Class, records []Record, then func([]Address, error)) error {
+	r, err := d.request(class, records)
+	if err != nil {
+		return fmt.Errorf("append to %s: %w", d.dir, err)
+	}
+	r.then = func(a []Address, err error) {
+		if err != nil {
+			a, err = nil, fmt.Errorf("append %d records (%s) to %s: %w", len(records), class, d.dir, err)
+		}
+		then(a, err)
+	}
+	q := d.queues[class]
+	select {
+	case q.slots <- struct{}{}:
+	default:
+		return fmt.Errorf("append to %s: %w", d.dir, ErrBusy)
+	}
+	if !q.push(r) {
+		<-q.slots
+		return fmt.Errorf("append to %s: %w", d.dir, ErrClosed)
+	}
+	return nil
+}
+
 func (d *Drive) request(class Class, records []Record) (*request, error) {
 	if class < Journal || class > Stripe {
 		return nil, fmt.Errorf("no such class: %d", class)
 	}
-	r := &request{class: class, records: records, addresses: make([]Address, len(records)), left: len(records), done: make(chan struct{})}
+	r := &request{class: class, records: records, addresses: make([]Address, len(records)), left: len(records)}
 	for i := range records {
 		n := len(records[i].Payload)
 		if n == 0 || n > PayloadBytesMax {
