@@ -71,6 +71,7 @@ func serve(ctx context.Context, out io.Writer, s settings) error {
 func openLake(ctx context.Context, h *host.Host, out io.Writer, s settings, master masterKey) (*lake, error) {
 	l := &lake{host: h, metrics: newMeters(), out: out}
 	folders, own := s.folders()
+	spreadProcessors(len(folders))
 	for i, f := range folders {
 		full, err := filepath.Abs(f)
 		if err != nil {
