@@ -1,0 +1,151 @@
+package quantize
+
+import (
+	"encoding/binary"
+	"math"
+
+	"github.com/tarnlake/tarn/vectors/distance"
+)
+
+// ChunkRows is the number of rows that are scanned at once.
+const ChunkRows = 32
+
+// A chunk of 32 rows, little endian:
+//
+//	0        4·width  signs, in steps of 8 numbers, 32 bytes a step. Byte i < 16 of a step has in its
+//	                  low half the signs of numbers 0 to 3 of row i, in its high half those of row
+//	                  16+i; byte 16+i likewise has those of numbers 4 to 7. Bit b of a half is
+//	                  set where number b is positive
+//	4·width  128      add: [32] float32
+//	…        128      mul: [32] float32
+//	…        128      err: [32] float32
+//
+// With t = ⟨signs, P·q⟩/√width (signs as ±1) the estimated score of a row is base + add + mul·t, and
+// err·|q-c| is its standard error. The score is |o-q|² for Euclidean, half of it between vectors of
+// length 1 for Cosine, and -⟨o,q⟩ for DotProduct; base depends on query and centroid alone.
+// Rows that fill up the last chunk have add = +Inf.
+
+// ChunkBytes is the size of a chunk.
+func ChunkBytes(width int) int { return 4*width + 3*4*ChunkRows }
+
+// Chunks is how many chunks rows need.
+func Chunks(rows int) int { return (rows + ChunkRows - 1) / ChunkRows }
+
+// Encoder makes the codes of one neighbourhood. It belongs to one goroutine.
+type Encoder struct {
+	metric   distance.Metric
+	rotation *Rotation
+	centroid []float32
+	turned   []float32 // P·centroid
+	residual []float32
+	rotated  []float32
+}
+
+// NewEncoder takes the centroid of a neighbourhood, of length 1 under Cosine.
+func NewEncoder(metric distance.Metric, centroid []float32) *Encoder {
+	r := RotationOf(len(centroid))
+	e := &Encoder{metric: metric, rotation: r, centroid: centroid}
+	e.turned, e.residual, e.rotated = make([]float32, r.width), make([]float32, r.dim), make([]float32, r.width)
+	r.Apply(centroid, e.turned)
+	return e
+}
+
+// factors are what lies beside the signs and the bytes of a row.
+type factors struct{ add, mul, err, wideAdd, wideMul float32 }
+
+// Row is one row in both forms: its place in a chunk, and its bytes.
+type Row struct {
+	Chunk []byte // of ChunkBytes
+	At    int    // 0 to 31
+	Wide  []int8 // of Width
+}
+
+// Encode writes v, whose Inverse is given, into a zeroed place. It returns the add and mul of its bytes.
+func (e *Encoder) Encode(v []float32, inverse float32, to Row) (wideAdd, wideMul float32) {
+	scale := float32(1)
+	if e.metric == distance.Cosine {
+		scale = inverse
+	}
+	for i, c := range e.centroid {
+		e.residual[i] = v[i]*scale - c
+	}
+	e.rotation.Apply(e.residual, e.rotated)
+	f := e.factors(v)
+	e.putSigns(to.Chunk, to.At)
+	at := 4*e.rotation.width + 4*to.At
+	for _, x := range [...]float32{f.add, f.mul, f.err} {
+		binary.LittleEndian.PutUint32(to.Chunk[at:], math.Float32bits(x))
+		at += 4 * ChunkRows
+	}
+	step := e.putBytes(to.Wide)
+	return f.wideAdd, f.wideMul * step
+}
+
+// factors of the residual at hand.
+func (e *Encoder) factors(v []float32) factors {
+	var sum, signed, square, width = 0.0, 0.0, 0.0, float64(e.rotation.width)
+	for j, y := range e.rotated {
+		c := float64(e.turned[j])
+		if y > 0 {
+			sum += float64(y)
+			signed += c
+		} else {
+			sum -= float64(y)
+			signed -= c
+		}
+		square += float64(y) * float64(y)
+	}
+	along := float64(distance.Dot(e.residual, e.centroid)) // ⟨o-c, c⟩
+	f := factors{add: float32(square + 2*along), wideAdd: float32(square + 2*along), wideMul: -2}
+	if sum > 0 {
+		ratio := square * math.Sqrt(width) / sum // |r| over the cosine between it and its signs
+		cosine := math.Min(1, sum/math.Sqrt(width*square))
+		f.add = float32(square + 2*ratio*signed/math.Sqrt(width))
+		f.mul = float32(-2 * ratio)
+		f.err = float32(2 * math.Sqrt(square) * math.Sqrt(1-cosine*cosine) / cosine / math.Sqrt(width-1))
+	}
+	if e.metric == distance.Euclidean {
+		return f
+	}
+	off := float32(0)
+	if e.metric == distance.DotProduct {
+		off = distance.Dot(v, v) / 2
+	}
+	return factors{f.add/2 - off, f.mul / 2, f.err / 2, f.wideAdd/2 - off, f.wideMul / 2}
+}
+
+func (e *Encoder) putSigns(chunk []byte, at int) {
+	shift := at / 16 * 4
+	for j := 0; j < len(e.rotated); j += 4 {
+		half := byte(0)
+		for b, y := range e.rotated[j : j+4] {
+			if y > 0 {
+				half |= 1 << b
+			}
+		}
+		chunk[j/8*32+j/4%2*16+at%16] |= half << shift
+	}
+}
+
+// putBytes rounds the residual to bytes of equal steps, and returns the step.
+func (e *Encoder) putBytes(out []int8) float32 {
+	most := float32(0)
+	for _, y := range e.rotated {
+		most = max(most, y, -y)
+	}
+	if most == 0 {
+		return 0
+	}
+	factor := 127 / most
+	for j, y := range e.rotated {
+		out[j] = int8(math.RoundToEven(float64(y * factor)))
+	}
+	return most / 127
+}
+
+// Fill marks the rows of a chunk from at on as absent.
+func Fill(chunk []byte, width, at int) {
+	for i := at; i < ChunkRows; i++ {
+		binary.LittleEndian.PutUint32(chunk[4*width+4*i:], math.Float32bits(float32(math.Inf(1))))
+	}
+}

@@ -1,0 +1,55 @@
+package quantize
+
+import "golang.org/x/sys/cpu"
+
+var accelerated = cpu.X86.HasAVX2 && cpu.X86.HasFMA
+
+func init() {
+	if !accelerated {
+		return
+	}
+	hadamard = func(v []float32) { hadamardAVX2(&v[0], len(v)) }
+	fillTable = func(x []float32, factor float32, table []byte) {
+		_ = table[4*len(x)-1]
+		fillTableAVX2(&x[0], len(x), factor, &table[0])
+	}
+	scan = func(chunk, table []byte, s *scanning, out *[ChunkRows]float32) uint32 {
+		_ = chunk[len(table)+3*4*ChunkRows-1]
+		return scanAVX2(&chunk[0], &table[0], len(table)/32, s, out)
+	}
+	dotWide = func(row []int8, q []int16) int32 {
+		_ = row[len(q)-1]
+		return dotWideAVX2(&row[0], &q[0], len(q))
+	}
+	if cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL {
+		scan = func(chunk, table []byte, s *scanning, out *[ChunkRows]float32) uint32 {
+			_ = chunk[len(table)+3*4*ChunkRows-1]
+			return scanAVX512(&chunk[0], &table[0], len(table)/64, s, out)
+		}
+	}
+}
+
+// hadamardAVX2 transforms n numbers in place; n is a power of two, 64 or more.
+//
+//go:noescape
+func hadamardAVX2(v *float32, n int)
+
+// fillTableAVX2 is fillTablePlain of n numbers, a multiple of 4.
+//
+//go:noescape
+func fillTableAVX2(x *float32, n int, factor float32, table *byte)
+
+// scanAVX2 is scanPlain of steps of 32 bytes.
+//
+//go:noescape
+func scanAVX2(chunk, table *byte, steps int, s *scanning, out *[ChunkRows]float32) uint32
+
+// scanAVX512 is scanPlain of steps of 64 bytes.
+//
+//go:noescape
+func scanAVX512(chunk, table *byte, steps int, s *scanning, out *[ChunkRows]float32) uint32
+
+// dotWideAVX2 is dotWidePlain of n numbers, a multiple of 16.
+//
+//go:noescape
+func dotWideAVX2(row *int8, q *int16, n int) int32
