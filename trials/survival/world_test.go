@@ -82,9 +82,13 @@ func (c *clock) Now() time.Time { return c.Clock.Now().Add(time.Duration(c.ahead
 
 func (c *clock) forward(d time.Duration) { c.ahead.Add(int64(d)) }
 
+// hosts made so far: no two have the same entropy, for what a store draws of it
+// must never come again.
+var hosts atomic.Int64
+
 // hostOn is a host on a disk. Its clock is the real one: nothing is ever late.
 func hostOn(disk *hosttest.Disk, seed int64) *host.Host {
-	return &host.Host{Clock: newClock(), Entropy: hosttest.NewEntropy(seed), FS: disk, Log: slog.New(slog.DiscardHandler)}
+	return &host.Host{Clock: newClock(), Entropy: hosttest.NewEntropy(seed<<32 ^ hosts.Add(1)), FS: disk, Log: slog.New(slog.DiscardHandler)}
 }
 
 func options(h *host.Host) objects.Options {
