@@ -78,7 +78,7 @@ func (s *suite) run(ctx context.Context, t test, mutant int, limit time.Duration
 	defer cancel()
 	c := exec.CommandContext(ctx, s.binary(t.dir), s.arguments(ctx, t.dir, "-test.run", "^"+t.name+"$", "-test.timeout", limit.String(), "-test.failfast")...)
 	c.Dir = filepath.Join(s.root, t.dir)
-	c.Env = append(os.Environ(), "TARN_SOAK=", fmt.Sprintf("TARN_MUTANT=%d", mutant), "TARN_MUTANT_REACHED="+notes, "GOTRACEBACK=none")
+	c.Env = append(os.Environ(), "TARN_SOAK=", "TARN_TRIAL=20", fmt.Sprintf("TARN_MUTANT=%d", mutant), "TARN_MUTANT_REACHED="+notes, "GOTRACEBACK=none")
 	begun := time.Now()
 	out, err := c.CombinedOutput()
 	v := verdict{took: time.Since(begun), output: string(out)}

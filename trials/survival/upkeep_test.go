@@ -96,18 +96,22 @@ func (w *world) reopen() error {
 			return fmt.Errorf("close: %w", err)
 		}
 	case 1:
-		old, disk := w.store, w.disk.Kill()
-		_ = old.Close()
-		w.disk = disk
+		w.leave(w.disk.Kill())
 	default:
-		old, disk := w.store, w.disk.CrashClone(w.seed^w.forks.Load())
-		w.disk.SetFault(nil)
-		w.disk.CutAfter(0)
-		_ = old.Close()
-		w.disk = disk
+		disk := w.disk.CrashClone(w.seed ^ w.forks.Load())
+		_ = w.disk.Kill()
+		w.leave(disk)
 	}
 	w.start()
 	return nil
+}
+
+// leave goes on with another disk. The dead store may keep what it holds open for
+// ever, where the index's view could not be closed.
+func (w *world) leave(disk *hosttest.Disk) {
+	w.disk.SetFault(nil)
+	_ = w.store.Close()
+	w.disk = disk
 }
 
 // spareDrive is one that may come to harm: m at most are damaged at a time.

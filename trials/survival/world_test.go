@@ -39,8 +39,7 @@ var folders = []string{"d1", "d2", "d3", "d4", "d5", "d6"}
 // The stores of these trials live for milliseconds: their memory is hardly worth
 // collecting.
 func TestMain(m *testing.M) {
-	debug.SetGCPercent(800)
-	debug.SetMemoryLimit(1 << 30)
+	debug.SetGCPercent(400)
 	os.Exit(m.Run())
 }
 
