@@ -38,7 +38,8 @@ type Options struct {
 	SweepPause      time.Duration // between two background sweeps; default 10 min
 	Events          Events
 
-	checkpointInRoot int // bytes; default: the constant; tests take less
+	checkpointInRoot int   // bytes; default: the constant; tests take less
+	watchKept        int64 // bytes of journal that are kept for watchers; default: that of package index
 }
 
 func (o *Options) setDefaults() {

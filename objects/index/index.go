@@ -30,6 +30,7 @@ var (
 	ErrReadOnly = errors.New("index: read-only: too few drives for the journal")
 	// ErrUnknown: the entry's fate is not known (the log failed while it was under
 	// way). Committing it again with the same request id tells, and does not repeat it.
+	// Such an error is never ErrReadOnly as well.
 	ErrUnknown = errors.New("index: outcome unknown")
 	// ErrClosed: the index was closed.
 	ErrClosed = errors.New("index: closed")

@@ -446,14 +446,14 @@ func TestRetryAfterUnknownOutcomeTells(t *testing.T) {
 			_, _ = keep(entries[:stands])
 			return stands, broken
 		}
-		s.log.FailReplay = func() error { return broken }
+		s.log.FailReplay = func() error { return fmt.Errorf("%w: two drives left", index.ErrReadOnly) }
 		txn := index.Txn{
 			RequestID:  index.RequestID{5},
 			Conditions: []index.Condition{absent("a")},
 			Mutations:  []index.Mutation{put("a", "1")},
 		}
-		if _, err := i.Commit(background, txn); !errors.Is(err, index.ErrUnknown) || !errors.Is(err, broken) {
-			t.Fatalf("got %v, want ErrUnknown and the cause", err)
+		if _, err := i.Commit(background, txn); !errors.Is(err, index.ErrUnknown) || !errors.Is(err, broken) || errors.Is(err, index.ErrReadOnly) {
+			t.Fatalf("got %v, want ErrUnknown and the cause, and not ErrReadOnly", err)
 		}
 		if _, err := i.Commit(background, txn); !errors.Is(err, index.ErrReadOnly) || errors.Is(err, index.ErrUnknown) {
 			t.Fatalf("got %v, want ErrReadOnly: nothing more was written", err)

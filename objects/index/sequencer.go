@@ -161,7 +161,7 @@ func (s *sequencer) answer(batch []*proposal, done []Applied) {
 			continue
 		}
 		_, _, err := s.views.current()
-		p.answer <- Applied{Err: fmt.Errorf("%w: %w", ErrUnknown, err)}
+		p.answer <- Applied{Err: fmt.Errorf("%w: %v", ErrUnknown, err)} // never ErrReadOnly too
 	}
 }
 
@@ -183,7 +183,7 @@ func (s *sequencer) settleBatch(ctx context.Context, batch []*proposal, cause er
 	}
 	otherwise := fmt.Errorf("%w: %w", ErrReadOnly, cause)
 	if err != nil {
-		otherwise = fmt.Errorf("%w: %w: %w", ErrUnknown, cause, err)
+		otherwise = fmt.Errorf("%w: %w: %v", ErrUnknown, cause, err) // err may be ErrReadOnly, which this is not
 	}
 	for i, p := range batch {
 		if a, ok := stand[last+uint64(i)+1]; ok {
