@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/objects/drive"
@@ -421,6 +422,11 @@ func (s *Store) chooseJournal(exclude map[uint16]bool) []journal.Drive {
 	return chosen
 }
 
+// viewPatience is how many times longer than others a drive that holds the index's view
+// may take for one call: a busy one is to be waited for rather than left, for a view
+// of 100 million objects takes minutes to make.
+const viewPatience = 10
+
 func (s *Store) openIndex(ctx context.Context, r *rootRecord) (index.Index, error) {
 	var dirs []string
 	for _, m := range s.drives.list() {
@@ -434,6 +440,7 @@ func (s *Store) openIndex(ctx context.Context, r *rootRecord) (index.Index, erro
 	return index.Open(ctx, index.Options{
 		Host: s.host, Log: s.journal, Dir: dirs[0], Spares: dirs[1:], Identity: r.store,
 		Checkpoints: checkpoints{s}, CheckpointBytes: s.o.CheckpointBytes, WatchKeptBytes: s.o.watchKept, CacheBytes: s.o.CacheBytes,
-		Events: index.Events{ViewRebuilt: s.o.Events.ViewRebuilt},
+		ViewTimeout: viewPatience * min(s.o.DriveTimeout, time.Hour),
+		Events:      index.Events{ViewRebuilt: s.o.Events.ViewRebuilt},
 	})
 }

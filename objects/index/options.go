@@ -15,6 +15,11 @@ type Options struct {
 	Dir    string   // where the view lies; it may vanish at any time between runs
 	Spares []string // folders, best on other drives, for the view once Dir fails
 
+	// ViewTimeout bounds each call to the file system below Dir and Spares, after
+	// which the drive counts as hung, and the view is made anew on another one.
+	// Default: calls are not bounded.
+	ViewTimeout time.Duration
+
 	Checkpoints     Checkpoints // nil: none are taken, and the log grows for ever
 	CheckpointBytes int64       // of log after which one is taken; default 64 MiB
 	WatchKeptBytes  int64       // of log that are kept for watchers; default 16 MiB
@@ -38,6 +43,9 @@ type Events struct {
 func (o *Options) setDefaults() {
 	if o.FS == nil {
 		o.FS = o.Host.FS
+	}
+	if o.ViewTimeout > 0 {
+		o.FS = patientFS{o.FS, newPatiences(o.Host.Clock, o.ViewTimeout, append([]string{o.Dir}, o.Spares...))}
 	}
 	if o.CheckpointBytes == 0 {
 		o.CheckpointBytes = 64 << 20
