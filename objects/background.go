@@ -15,10 +15,10 @@ const (
 	repairPauseVain = 30 * time.Second // after one, however much is reported meanwhile
 )
 
-// startBackground begins probing, repair and sweep.
+// startBackground begins probing, repair and tidying.
 func (s *Store) startBackground() {
 	s.repairs.wake() // what was left incomplete before
-	for _, work := range []func(){s.probeLoop, s.repairLoop, s.sweepLoop} {
+	for _, work := range []func(){s.probeLoop, s.repairLoop, s.tidyLoop} {
 		s.background.Go(work)
 	}
 }
@@ -189,14 +189,4 @@ func (s *Store) rest(pause time.Duration) bool {
 	case <-over:
 	}
 	return true
-}
-
-// sweepLoop gives dead extents back, slowly.
-func (s *Store) sweepLoop() {
-	for s.host.Clock.Sleep(s.life, s.o.SweepPause) == nil {
-		report, err := s.Sweep(s.life)
-		if s.life.Err() == nil && s.o.Events.Swept != nil {
-			s.o.Events.Swept(report, err)
-		}
-	}
 }

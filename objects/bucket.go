@@ -71,7 +71,7 @@ func (s *Store) Buckets(ctx context.Context) ([]Bucket, error) {
 // something from this bucket's objects, maybe elsewhere, has yet to read them.
 var (
 	holdingKinds = []Kind{KindObject, KindUpload, KindVector, KindTable}
-	leavingKinds = []Kind{KindPart, KindPiece, KindLineage}
+	leavingKinds = []Kind{KindPart, KindPiece, KindLineage, KindStripe}
 )
 
 // DeleteBucket removes an empty bucket. ErrNoBucket, ErrBucketNotEmpty.

@@ -12,7 +12,8 @@ import (
 // bytes that they name.
 type committing struct {
 	index.Index
-	pins *pins
+	pins    *pins
+	backlog *backlog
 }
 
 // Commit makes txn durable. ErrStageTooOld: it names bytes that were not
@@ -30,6 +31,7 @@ func (c committing) Commit(ctx context.Context, txn index.Txn) (index.Result, er
 	res, err := c.Index.Commit(ctx, txn)
 	if err == nil {
 		c.pins.committed(stripes)
+		c.backlog.noted(txn.Mutations)
 	}
 	return res, err
 }

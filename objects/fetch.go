@@ -54,13 +54,18 @@ type fetched struct {
 // fetch gives the bytes [lo, hi) of a stripe as pieces, in order. The caller
 // releases them.
 func (s *Store) fetch(ctx context.Context, st *Stripe, owner []byte, lo, hi int) ([]part, error) {
+	return s.fetchWithout(ctx, st, owner, -1, lo, hi)
+}
+
+// fetchWithout rebuilds what lies in one shard, unless that is negative, from others.
+func (s *Store) fetchWithout(ctx context.Context, st *Stripe, owner []byte, avoid, lo, hi int) ([]part, error) {
 	n := len(st.Shards)
 	f := &fetch{s: s, st: st, owner: owner, answers: make(chan fetched, 2*n)} // each shard is asked at most twice
 	f.others.asked, f.others.data = make([]bool, n), make([][]byte, n)
 	f.cut(lo, hi)
 	for i := range f.parts {
 		p := &f.parts[i]
-		p.asked = f.readable(p.shard)
+		p.asked = f.readable(p.shard) && p.shard != avoid
 		if p.failed = !p.asked; p.asked {
 			f.ask(ctx, i, p.shard, p.from, p.to)
 		}

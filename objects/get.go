@@ -60,6 +60,12 @@ func (s *Store) Open(ctx context.Context, bucket, key string) (*ObjectReader, er
 }
 
 func (s *Store) body(bucket, key string, p *present) (Body, error) {
+	at, err := s.located(bucket, key, p)
+	return &lasting{s, bucket, key, p.record.version, at, p.revision}, err
+}
+
+// located is the body where it lies now.
+func (s *Store) located(bucket, key string, p *present) (Body, error) {
 	if p.record.segments.kind != 0 {
 		return &segmentedBody{store: s, bucket: bucket, segments: p.record.segments}, nil
 	}

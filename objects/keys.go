@@ -17,11 +17,12 @@ import (
 //	b/<bucket>/p/<upload>/                  touched by every part that is written: completion depends on its version
 //	b/<bucket>/p/<upload>/<part %05d>       a part, of an upload or of the object that it became
 //	b/<bucket>/x/<version>/<piece %05d>     a piece of the stripe list of a large object
+//	b/<bucket>/s/<stripe>                   a stripe that small blobs of the bucket share
 //	b/<bucket>/l/<version>                  lineage: vectors were derived from this object version
 //	b/<bucket>/d/<version>                  source dead: such a version was deleted or replaced; kept until no vectors are left
 //	b/<bucket>/v/…, b/<bucket>/t/…          vectors' and tables' own
 //
-// Uploads and versions are 32 hex digits.
+// Uploads, versions and stripes are 32 hex digits.
 const (
 	bucketPrefix = "m/bucket/"
 	ownedPrefix  = "b/"
@@ -36,6 +37,7 @@ const (
 	KindUpload  Kind = 'u'
 	KindPart    Kind = 'p'
 	KindPiece   Kind = 'x'
+	KindStripe  Kind = 's' // sorts behind all kinds whose blobs may be packed
 	KindLineage Kind = 'l'
 	KindDead    Kind = 'd'
 	KindVector  Kind = 'v'
@@ -86,6 +88,24 @@ func ParseSourceDead(key []byte) (bucket string, v VersionID, ok bool) {
 	}
 	v, err := ParseVersionID(rest[2:])
 	return bucket, v, err == nil
+}
+
+// stripeKey is where a stripe lies that small blobs share.
+func stripeKey(bucket string, id [16]byte) []byte {
+	return hex.AppendEncode(KindPrefix(bucket, KindStripe), id[:])
+}
+
+// parseOwned cuts a key below b/ into its bucket, its kind, and the rest.
+func parseOwned(key []byte) (bucket []byte, k Kind, rest []byte, ok bool) {
+	owned, ok := bytes.CutPrefix(key, []byte(ownedPrefix))
+	if !ok {
+		return nil, 0, nil, false
+	}
+	bucket, tail, ok := bytes.Cut(owned, []byte("/"))
+	if !ok || len(tail) < 2 || tail[1] != '/' {
+		return nil, 0, nil, false
+	}
+	return bucket, Kind(tail[0]), tail[2:], true
 }
 
 func lineageKey(bucket string, v VersionID) []byte {

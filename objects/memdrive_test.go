@@ -133,7 +133,11 @@ func (d *memDrive) Extents() []drive.ExtentInfo {
 	var all []drive.ExtentInfo
 	for e := uint32(1); e <= d.last; e++ {
 		if records, ok := d.extents[e]; ok {
-			all = append(all, drive.ExtentInfo{Number: e, Generation: 1, Class: d.class[e], Bytes: int64(len(records)), Sealed: d.active[d.class[e]] != e})
+			used := int64(drive.SectorBytes)
+			for _, r := range records {
+				used += drive.RecordBytes(len(r.Payload))
+			}
+			all = append(all, drive.ExtentInfo{Number: e, Generation: 1, Class: d.class[e], Bytes: used, Sealed: d.active[d.class[e]] != e})
 		}
 	}
 	return all

@@ -61,7 +61,9 @@ type mover struct {
 	s     *Store
 	want  func(ctx context.Context, st *Stripe) []int // shards that need a place
 	moves bool                                        // they can be read where they are, and go elsewhere
+	home  bool                                        // also to where they are, in another extent
 	avoid func(drive uint16) bool
+	pace  *pace // nil: at any rate
 	hold  *hold
 	room  *semaphore.Weighted // bytes
 	swaps *swaps
@@ -202,6 +204,9 @@ func (d *moved) stripe(ctx context.Context, m *mover, st *Stripe) error {
 	todo := m.want(ctx, st)
 	if len(todo) == 0 {
 		return ctx.Err()
+	}
+	if err := m.pace.wait(ctx, int64(len(todo)*st.ShardBytes())); err != nil {
+		return err
 	}
 	weight := min(int64(int(st.K)+2*len(todo))*int64(st.ShardBytes()), moveBytes)
 	if err := m.room.Acquire(ctx, weight); err != nil {

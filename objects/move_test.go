@@ -60,8 +60,8 @@ func TestWhatAReadFoundIsRepairedWithoutAScan(t *testing.T) {
 	if _, err := s.Put(context.Background(), PutRequest{Bucket: "lake", Key: "doc", Body: bytes.NewReader(want), Bytes: int64(len(want))}); err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range mem[:2] {
-		rotten(d)
+	for _, sh := range stripesOf(t, s, string(ObjectKey("lake", "doc")))[0].Shards[:2] {
+		rotten(mem[sh.Drive-1]) // which the read asks
 	}
 	o, err := s.Open(context.Background(), "lake", "doc")
 	if err != nil {

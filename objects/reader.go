@@ -84,6 +84,9 @@ func (r *BlobReader) ReadAt(ctx context.Context, p []byte, off int64) (int, erro
 
 // fetch gives the bytes from off to the end of its stripe, or to end.
 func (r *BlobReader) fetch(ctx context.Context, off, end int64) ([]part, error) {
+	if r.blob.Packed != nil {
+		return r.s.fetchPacked(ctx, &r.blob, r.owner, off, end)
+	}
 	if len(r.blob.Stripes) == 0 {
 		return []part{{data: r.blob.Inline[off:end:end]}}, nil
 	}

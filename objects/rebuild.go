@@ -38,7 +38,7 @@ func newRebuilding(m *mover, st *Stripe, todo []int) *rebuilding {
 			b.layout[i].Well = false
 		}
 	}
-	if m.moves {
+	if m.moves && !m.home {
 		for _, i := range todo {
 			b.exclude(st.Shards[i].Drive)
 		}

@@ -45,6 +45,13 @@ func appendTime(b []byte, t time.Time) []byte {
 	return binary.LittleEndian.AppendUint64(b, uint64(t.UnixNano()))
 }
 
+func appendUvarints(b []byte, all ...int64) []byte {
+	for _, v := range all {
+		b = binary.AppendUvarint(b, uint64(v))
+	}
+	return b
+}
+
 func appendString(b []byte, s string) []byte {
 	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
 }

@@ -36,6 +36,8 @@ type Options struct {
 	ReadKept        time.Duration // for which a read that goes on keeps bytes that nothing names any more; default 1 h
 	RepairPause     time.Duration // between two background repairs; default 5 s
 	SweepPause      time.Duration // between two background sweeps; default 10 min
+	PackPause       time.Duration // between two looks at what is to be packed; default 10 s
+	TidyRate        int64         // bytes a second that packing and reclamation move; default 64 MiB
 	Events          Events
 
 	checkpointInRoot int   // bytes; default: the constant; tests take less
@@ -55,6 +57,8 @@ func (o *Options) setDefaults() {
 	set(&o.RepairPause, 5*time.Second)
 	set(&o.SweepPause, 10*time.Minute)
 	set(&o.checkpointInRoot, checkpointInRoot)
+	set(&o.PackPause, 10*time.Second)
+	set(&o.TidyRate, 64<<20)
 }
 
 func set[T comparable](v *T, standard T) {
@@ -70,6 +74,8 @@ type Events struct {
 	DriveDown   func(drive uint16, cause error) // it failed or did not answer in time
 	DriveBack   func(drive uint16)
 	Repaired    func(RepairReport, error)                                   // a background repair ended
+	Packed      func(PackReport, error)                                     // a background packing ended
+	Reclaimed   func(ReclaimReport, error)                                  // a background reclamation ended
 	Swept       func(SweepReport, error)                                    // a background sweep ended
 	ShardBad    func(stripe [16]byte, shard int, drive uint16, cause error) // a read met a bad shard
 	Checkpoint  func(through uint64, err error)
@@ -104,6 +110,8 @@ type Store struct {
 	pool    *erasure.Pool // stripes being written
 	pins    pins
 	group   smallGroup
+	tidy    tidy
+	pace    pace    // of packing and reclamation
 	reads   tickets // streams and reads under way
 	repairs repairs
 
@@ -136,6 +144,8 @@ func newStore(o Options, idx index.Index, members []*member) (*Store, error) {
 	s.drives.all = members
 	s.pool = erasure.NewPool(code, ShardBytesMax, o.StripesInFlight)
 	s.pins.init()
+	s.tidy.backlog.missed = true // what was not packed before
+	s.pace.clock, s.pace.rate, s.pace.busy, s.pace.hurry = o.Host.Clock, o.TidyRate, s.busy, s.crowded
 	s.roots.s = s
 	s.repairs.init(o.Host.Clock.Now)
 	s.life, s.end = context.WithCancel(context.Background())
@@ -143,7 +153,7 @@ func newStore(o Options, idx index.Index, members []*member) (*Store, error) {
 }
 
 // Index is where the store keeps what exists.
-func (s *Store) Index() index.Index { return committing{s.idx, &s.pins} }
+func (s *Store) Index() index.Index { return committing{s.idx, &s.pins, &s.tidy.backlog} }
 
 // Host is the outside world that the store was opened with.
 func (s *Store) Host() *host.Host { return s.host }

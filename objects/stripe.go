@@ -70,14 +70,40 @@ func (s *Stripe) check() error {
 	return nil
 }
 
-// Blob is durable bytes with a place but no name: inline, or stripes end to end.
+// Blob is durable bytes with a place but no name: inline, stripes end to end, or
+// packed.
 type Blob struct {
 	Bytes   int64
 	Inline  []byte // all of the bytes, where there are no stripes
 	Stripes []Stripe
+	Packed  *Packed // nil unless the blob shares a stripe with others
+}
+
+// Packed is where a small blob lies that shares a stripe with others: whole, in one
+// data shard. The stripe itself stands in the index, under its id, so that moving
+// a shard changes one entry and not those of a thousand blobs.
+type Packed struct {
+	Stripe [16]byte
+	Shard  uint8
+	Offset uint32 // in the shard
+	CRC    uint32 // CRC-32C of the blob
+	Hint   Shard  // where the shard lay when the blob was packed
+}
+
+func (p *Packed) check(bytes int64) error {
+	switch {
+	case bytes < 1 || bytes > SmallBytesMax:
+		return fmt.Errorf("%d bytes packed, 1 to %d can be", bytes, SmallBytesMax)
+	case p.Shard >= ShardsMax || int64(p.Offset)+bytes > ShardBytesMax:
+		return fmt.Errorf("packed at byte %d of shard %d", p.Offset, p.Shard)
+	}
+	return nil
 }
 
 func (b *Blob) check() error {
+	if b.Packed != nil {
+		return b.Packed.check(b.Bytes)
+	}
 	if len(b.Stripes) == 0 {
 		if int64(len(b.Inline)) != b.Bytes || b.Bytes > InlineBytesMax {
 			return fmt.Errorf("%d of %d bytes inline, at most %d", len(b.Inline), b.Bytes, InlineBytesMax)

@@ -2,9 +2,7 @@ package objects
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 
 	"github.com/tarnlake/tarn/objects/index"
 )
@@ -89,16 +87,7 @@ func (s *Store) swapAll(ctx context.Context, batch []*swap) ([]bool, error) {
 			Guard: &index.Condition{Kind: index.KeyVersion, Key: one.item.Key, Version: one.item.Version},
 		})
 	}
-	if _, err := io.ReadFull(s.host.Entropy, txn.RequestID[:]); err != nil {
-		return nil, fmt.Errorf("draw a request id: %w", err)
-	}
-	res, err := s.idx.Commit(ctx, txn)
-	for range swapTries {
-		if !errors.Is(err, index.ErrUnknown) || ctx.Err() != nil {
-			break
-		}
-		res, err = s.idx.Commit(ctx, txn)
-	}
+	res, err := s.upkeep(ctx, txn)
 	if err != nil {
 		return nil, fmt.Errorf("swap %d values: %w", len(batch), err)
 	}

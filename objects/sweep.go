@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/tarnlake/tarn/objects/drive"
@@ -82,47 +83,20 @@ func (s *Store) deadExtents(ctx context.Context) (map[place]drive.ExtentInfo, er
 	if !s.pins.appends.drained(ctx) {
 		return nil, ctx.Err()
 	}
-	for at := range s.pins.held(s.host.Clock.Now(), s.o.StageKept) {
-		delete(sealed, at)
-	}
+	held := s.pins.held(s.host.Clock.Now(), s.o.StageKept)
+	maps.DeleteFunc(sealed, func(at place, _ drive.ExtentInfo) bool { return held[at] })
 	if len(sealed) == 0 {
 		return nil, nil
 	}
 	if err := s.settle(ctx); err != nil {
 		return nil, err
 	}
-	return sealed, s.eachBlob(ctx, func(b *Blob) {
-		for i := range b.Stripes {
-			for _, sh := range b.Stripes[i].Shards {
-				delete(sealed, place{sh.Drive, sh.Address.Extent})
-			}
-		}
-	})
-}
-
-// eachBlob visits every blob that a root or a value of the index names.
-func (s *Store) eachBlob(ctx context.Context, visit func(*Blob)) error {
-	record := s.roots.get()
-	named, err := s.checkpoint(ctx, &record)
-	if err != nil {
-		return err
+	live, err := s.liveness(ctx)
+	if err == nil {
+		err = s.forgetStripes(ctx, live)
 	}
-	for _, b := range named.blobs() {
-		visit(&b)
-	}
-	for item, err := range s.idx.Scan(ctx, nil, nil, index.ScanOptions{}) {
-		if err != nil {
-			return err
-		}
-		blobs, _, err := DecodeValue(item.Value)
-		if err != nil {
-			return fmt.Errorf("value of key %q: %w", item.Key, err)
-		}
-		for i := range blobs {
-			visit(&blobs[i])
-		}
-	}
-	return nil
+	maps.DeleteFunc(sealed, func(at place, _ drive.ExtentInfo) bool { return err != nil || live.extents[at] > 0 })
+	return sealed, err
 }
 
 func (s *Store) remove(ctx context.Context, dead map[place]drive.ExtentInfo) (SweepReport, error) {
@@ -140,5 +114,6 @@ func (s *Store) remove(ctx context.Context, dead map[place]drive.ExtentInfo) (Sw
 		report.Extents++
 		report.Bytes += e.Bytes
 	}
+	s.tidy.gave(report.Bytes)
 	return report, errors.Join(errs...)
 }

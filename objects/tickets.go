@@ -93,3 +93,10 @@ func (t *tickets) expire(now time.Time, kept time.Duration) {
 
 // good tells whether a ticket is still worth something.
 func (t *tickets) good(ticket uint64) bool { return ticket > t.void.Load() }
+
+// count is the number that are out.
+func (t *tickets) count() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.out)
+}

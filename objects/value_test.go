@@ -40,6 +40,31 @@ func TestEnvelopeIsWrittenAsTheLayoutSays(t *testing.T) {
 	}
 }
 
+func goldenPacked() []Blob {
+	return []Blob{
+		{Bytes: 3000, Packed: &Packed{
+			Stripe: [16]byte{0xaa, 15: 0xbb}, Shard: 2, Offset: 4096, CRC: 0x04030201,
+			Hint: Shard{5, drive.Address{Extent: 7, Generation: 2, Sector: 300}},
+		}},
+		{Bytes: 2, Inline: []byte("hi")},
+	}
+}
+
+// The bytes of version 2, annotated. They must never change.
+func TestAPackedBlobIsWrittenAsTheLayoutSays(t *testing.T) {
+	want := "02" + // version
+		"02" + // blobs
+		"b817" + "01" + // 3,000 bytes, packed
+		"aa0000000000000000000000000000bb" + "02" + // the stripe's id, shard 2
+		"01020304" + "8020" + // checksum, offset 4,096
+		"05" + "07" + "02" + "ac02" + // a hint: drive 5, extent 7, generation 2, sector 300
+		"02" + "00" + "6869" + // 2 bytes inline
+		"70617931" // the owner's payload
+	if got := hex.EncodeToString(EncodeValue(goldenPacked(), []byte("pay1"))); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
 func TestEnvelopeGivesBackWhatWasPutIn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		blobs := rapid.SliceOfN(rapid.Custom(drawBlob), 0, 4).Draw(t, "blobs")
@@ -60,10 +85,13 @@ func TestEnvelopeGivesBackWhatWasPutIn(t *testing.T) {
 }
 
 func sameBlob(a, b Blob) bool {
-	return a.Bytes == b.Bytes && bytes.Equal(a.Inline, b.Inline) && reflect.DeepEqual(a.Stripes, b.Stripes)
+	return a.Bytes == b.Bytes && bytes.Equal(a.Inline, b.Inline) && reflect.DeepEqual(a.Stripes, b.Stripes) && reflect.DeepEqual(a.Packed, b.Packed)
 }
 
 func drawBlob(t *rapid.T) Blob {
+	if rapid.IntRange(0, 3).Draw(t, "packed") == 0 {
+		return drawPacked(t)
+	}
 	if rapid.Bool().Draw(t, "inline") {
 		p := rapid.SliceOfN(rapid.Byte(), 0, 64).Draw(t, "bytes")
 		return Blob{Bytes: int64(len(p)), Inline: p}
@@ -82,6 +110,17 @@ func drawBlob(t *rapid.T) Blob {
 	return b
 }
 
+func drawPacked(t *rapid.T) Blob {
+	b := Blob{Bytes: rapid.Int64Range(1, SmallBytesMax).Draw(t, "bytes")}
+	b.Packed = &Packed{
+		Shard:  uint8(rapid.IntRange(0, ShardsMax-1).Draw(t, "shard")),
+		Offset: uint32(rapid.IntRange(0, int(ShardBytesMax-b.Bytes)).Draw(t, "offset")),
+		CRC:    rapid.Uint32().Draw(t, "crc"), Hint: drawShard(t),
+	}
+	copy(b.Packed.Stripe[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
+	return b
+}
+
 func drawShard(t *rapid.T) Shard {
 	if rapid.IntRange(0, 4).Draw(t, "written") == 0 {
 		return Shard{}
@@ -92,11 +131,15 @@ func drawShard(t *rapid.T) Shard {
 }
 
 func TestBrokenEnvelopesAreRefused(t *testing.T) {
-	good := EncodeValue(goldenBlobs(), nil)
+	good, packed := EncodeValue(goldenBlobs(), nil), EncodeValue(goldenPacked(), nil)
 	cases := map[string][]byte{
 		"nothing":                   {},
 		"no count":                  {1},
-		"a later version":           append([]byte{2}, good[1:]...),
+		"a later version":           append([]byte{3}, good[1:]...),
+		"packed, and nothing is":    append([]byte{2}, good[1:]...),
+		"a packed blob of nothing":  bytes.Replace(packed, []byte{0xb8, 0x17}, []byte{0}, 1),
+		"packed beyond the shard":   bytes.Replace(packed, []byte{0x04, 0x80, 0x20}, []byte{0x04, 0xff, 0xff, 0x3f}, 1),
+		"packed in no shard":        bytes.Replace(packed, []byte{0xbb, 0x02, 0x01}, []byte{0xbb, 0xff, 0x01}, 1),
 		"more blobs than bytes":     {1, 200, 1},
 		"a number in long form":     {1, 0x80, 0},
 		"a kilobyte and one inline": append([]byte{1, 1, 0x81, 8, 0}, make([]byte, 1025)...),
@@ -106,6 +149,9 @@ func TestBrokenEnvelopesAreRefused(t *testing.T) {
 	}
 	for n := 1; n < len(good); n++ {
 		cases["cut at "+hex.EncodeToString([]byte{byte(n)})] = good[:n]
+	}
+	for n := 1; n < len(packed); n++ {
+		cases["packed, cut at "+hex.EncodeToString([]byte{byte(n)})] = packed[:n]
 	}
 	for name, v := range cases {
 		if _, _, err := DecodeValue(v); !errors.Is(err, ErrCorruptIndexItem) {
@@ -117,6 +163,7 @@ func TestBrokenEnvelopesAreRefused(t *testing.T) {
 // What decodes is the only encoding of what it decodes to.
 func FuzzDecodeValue(f *testing.F) {
 	f.Add(EncodeValue(goldenBlobs(), []byte("payload")))
+	f.Add(EncodeValue(goldenPacked(), []byte("payload")))
 	f.Add(EncodeValue(nil, nil))
 	f.Add([]byte{1, 1, 0xff, 0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, v []byte) {
