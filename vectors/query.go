@@ -135,8 +135,9 @@ type scan struct {
 	filter  *filter.Filter
 	without string // a key that is left out
 	best    best
-	matches int // seen so far that were evaluated and passed
-	needed  int // matches that end the probing
+	ranking *ranking // while probing
+	matches int      // seen so far that were evaluated and passed
+	needed  int      // matches that end the probing
 	scores  []float32
 	explain Explain
 }
@@ -201,6 +202,8 @@ func (s *scan) everything(ctx context.Context) error {
 // probe looks into the nearest neighbourhoods, and into more while too few
 // matches were seen.
 func (s *scan) probe(ctx context.Context, probes int) error {
+	s.ranking = newRanking(s.best.k)
+	defer s.ranking.release()
 	order := s.m.centroids.Order(s.query)
 	for batch := probes; ; batch = max(probes/2, 4) {
 		var parts []part
@@ -220,8 +223,8 @@ func (s *scan) probe(ctx context.Context, probes int) error {
 			return err
 		}
 		s.explain.Probed += len(ids)
-		if len(ids) < batch || s.matches >= s.needed && len(s.best.found) == s.best.k {
-			s.explain.Exact = s.explain.Probed == s.explain.Neighbourhoods
+		if len(ids) < batch || s.matches >= s.needed && s.ranking.limit.full() {
+			s.settle()
 			return nil
 		}
 	}
@@ -236,8 +239,12 @@ func (s *scan) parts(ctx context.Context, parts []part) error {
 	if err != nil {
 		return err
 	}
-	for _, b := range blocks {
-		s.block(b)
+	for i, b := range blocks {
+		if s.ranking != nil && b.Coded() {
+			s.coded(b, s.m.homes[parts[i].entry.Neighbourhood].centroid)
+		} else {
+			s.block(b)
+		}
 	}
 	return nil
 }
@@ -268,21 +275,32 @@ func (s *scan) deltas(id uint32) {
 	}
 }
 
+// consider takes a row at its true distance.
 func (s *scan) consider(b *segment.Block, i int, d float32) {
 	near := s.best.wants(d, b.IDs()[i])
-	if !near && s.matches >= s.needed {
+	if !s.passes(b, i, near) || !near {
 		return
+	}
+	s.best.add(found{d, b.IDs()[i], b, i})
+	if s.ranking != nil {
+		s.ranking.limit.add(d)
+	}
+}
+
+// passes reports whether a row may be in the answer. It does not look where the row is not near and
+// enough matches were counted.
+func (s *scan) passes(b *segment.Block, i int, near bool) bool {
+	if !near && s.matches >= s.needed {
+		return false
 	}
 	if s.filter != nil && !s.filter.Match(b.Document(i)) {
-		return
+		return false
 	}
 	if !s.o.alive(&s.m, b, i) || s.without != "" && b.Key(i) == s.without {
-		return
+		return false
 	}
 	s.matches++
-	if near {
-		s.best.add(found{d, b.IDs()[i], b, i})
-	}
+	return true
 }
 
 func (s *scan) answer(r *Request) Answer {

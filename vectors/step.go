@@ -258,9 +258,9 @@ func (s *stepping) writeSegment(ctx context.Context) error {
 		r.Neighbourhood = s.centroids.Nearest(directed(spec, r.Vector, r.Inverse), scratch)
 		groups[r.Neighbourhood] = append(groups[r.Neighbourhood], r)
 	}
-	b := segment.Builder{Sequence: s.seq, Dimension: spec.Dimension}
+	b := segment.Builder{Sequence: s.seq, Dimension: spec.Dimension, Metric: spec.Metric}
 	for id, rows := range groups {
-		if err := b.Add(id, rows); err != nil {
+		if err := b.AddCoded(id, s.homes[id].centroid, rows); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/tarnlake/tarn/vectors/filter"
+	"github.com/tarnlake/tarn/vectors/quantize"
 )
 
 // Block is rows by column. All it returns shares the bytes it was opened on and
@@ -23,6 +24,12 @@ type Block struct {
 	documents      text
 	metadata       text
 	sources        text
+
+	width     int // of the codes
+	chunks    []byte
+	wide      []int8
+	factors   []float32
+	vectorsAt int // in the whole block
 }
 
 // text is a column of byte strings.
@@ -34,8 +41,12 @@ type text struct {
 func (t text) at(i int) []byte { return t.bytes[t.ends[i]:t.ends[i+1]:t.ends[i+1]] }
 
 // OpenBlock verifies b and takes it over.
-func OpenBlock(b []byte) (*Block, error) {
-	rows, tiers, err := blockHeader(b)
+func OpenBlock(b []byte) (*Block, error) { return OpenPart(b, len(b)) }
+
+// OpenPart is OpenBlock for the front of a block of whole bytes, which ends where a tier does.
+// What lies behind must not be asked for.
+func OpenPart(b []byte, whole int) (*Block, error) {
+	rows, tiers, err := blockHeader(b, whole)
 	if err != nil {
 		return nil, err
 	}
@@ -43,21 +54,53 @@ func OpenBlock(b []byte) (*Block, error) {
 	r := tierReader{rows: rows, tiers: tiers}
 	k.ids = words[uint64](r.fixed(tierIDs, 8))
 	k.vectors = words[float32](r.fixed(tierVectors, 4*k.dim))
+	k.vectorsAt = tiers[tierVectors].at
 	k.inverses = words[float32](r.fixed(tierInverses, 4))
 	k.neighbourhoods = words[uint32](r.fixed(tierNeighbourhoods, 4))
 	k.keys = r.text(tierKeys)
 	k.documents = r.text(tierDocuments)
 	k.metadata = r.text(tierMetadata)
 	k.sources = r.text(tierSources)
+	if _, ok := tiers[tierCodes]; ok && r.err == nil {
+		r.codes(k)
+	}
 	return k, r.err
+}
+
+// tier is where a tier lies; bytes is nil where it is behind the part that was opened.
+type tier struct {
+	at, size int
+	bytes    []byte
+}
+
+// codes are chunks, bytes and factors.
+func (r *tierReader) codes(k *Block) {
+	k.width = quantize.Width(k.dim)
+	size := quantize.Chunks(r.rows) * quantize.ChunkBytes(k.width)
+	if t := r.tiers[tierCodes]; t.size != size {
+		r.fail("codes of %d bytes for %d rows of %d numbers", t.size, r.rows, k.dim)
+		return
+	} else {
+		k.chunks = t.bytes
+	}
+	k.wide = signed(r.fixed(tierWide, k.width))
+	k.factors = words[float32](r.fixed(tierWideFactors, 8))
+}
+
+// signed sees bytes as signed ones, in place.
+func signed(b []byte) []int8 {
+	if len(b) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*int8)(unsafe.Pointer(&b[0])), len(b))
 }
 
 func corrupt(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrCorrupt, fmt.Sprintf(format, args...))
 }
 
-// blockHeader verifies the header and every checksum.
-func blockHeader(b []byte) (rows int, tiers map[tierKind][]byte, err error) {
+// blockHeader verifies the header and every checksum of b, the front of a whole block.
+func blockHeader(b []byte, whole int) (rows int, tiers map[tierKind]tier, err error) {
 	if len(b) < blockFixed || string(b[:4]) != blockMagic {
 		return 0, nil, corrupt("no block begins here")
 	}
@@ -66,8 +109,8 @@ func blockHeader(b []byte) (rows int, tiers map[tierKind][]byte, err error) {
 	}
 	n := int(binary.LittleEndian.Uint16(b[6:]))
 	table := blockFixed + n*tierEntryBytes
-	if len(b) < table || len(b) > BlockBytesMax || int64(binary.LittleEndian.Uint32(b[16:])) != int64(len(b)) {
-		return 0, nil, corrupt("block of %d bytes says %d", len(b), binary.LittleEndian.Uint32(b[16:]))
+	if len(b) < table || len(b) > whole || whole > BlockBytesMax || int64(binary.LittleEndian.Uint32(b[16:])) != int64(whole) {
+		return 0, nil, corrupt("block of %d bytes says %d", whole, binary.LittleEndian.Uint32(b[16:]))
 	}
 	if headerSum(b[:table]) != binary.LittleEndian.Uint32(b[20:]) {
 		return 0, nil, corrupt("checksum of the block's header")
@@ -76,18 +119,21 @@ func blockHeader(b []byte) (rows int, tiers map[tierKind][]byte, err error) {
 	if dim := binary.LittleEndian.Uint32(b[12:]); rows > RowsMax || dim > 1<<16 {
 		return 0, nil, corrupt("block of %d rows of %d numbers", rows, dim)
 	}
-	tiers = make(map[tierKind][]byte, n)
+	tiers = make(map[tierKind]tier, n)
 	for i := range n {
 		e := b[blockFixed+i*tierEntryBytes:]
 		off, size := uint64(binary.LittleEndian.Uint32(e[4:])), uint64(binary.LittleEndian.Uint32(e[8:]))
-		if off < uint64(table) || off+size > uint64(len(b)) {
+		if off < uint64(table) || off+size > uint64(whole) || off < uint64(len(b)) && off+size > uint64(len(b)) {
 			return 0, nil, corrupt("tier %d lies outside its block", i)
 		}
-		tier := b[off : off+size : off+size]
-		if crc32.Checksum(tier, castagnoli) != binary.LittleEndian.Uint32(e[12:]) {
+		t := tier{at: int(off), size: int(size)}
+		if off+size <= uint64(len(b)) {
+			t.bytes = b[off : off+size : off+size]
+		}
+		if t.bytes != nil && crc32.Checksum(t.bytes, castagnoli) != binary.LittleEndian.Uint32(e[12:]) {
 			return 0, nil, corrupt("checksum of tier %d", i)
 		}
-		tiers[tierKind(binary.LittleEndian.Uint16(e))] = tier
+		tiers[tierKind(binary.LittleEndian.Uint16(e))] = t
 	}
 	return rows, tiers, nil
 }
@@ -102,21 +148,24 @@ func headerSum(b []byte) uint32 {
 // tierReader takes tiers apart; the first thing that does not fit is err.
 type tierReader struct {
 	rows  int
-	tiers map[tierKind][]byte
+	tiers map[tierKind]tier
 	err   error
 }
 
 func (r *tierReader) fixed(kind tierKind, width int) []byte {
-	b := r.tiers[kind]
-	if len(b) != width*r.rows {
-		r.fail("tier %d has %d bytes for %d rows of %d", kind, len(b), r.rows, width)
+	t := r.tiers[kind]
+	if t.size != width*r.rows {
+		r.fail("tier %d has %d bytes for %d rows of %d", kind, t.size, r.rows, width)
 		return nil
 	}
-	return b
+	return t.bytes
 }
 
 func (r *tierReader) text(kind tierKind) text {
-	b := r.tiers[kind]
+	b := r.tiers[kind].bytes
+	if b == nil && r.tiers[kind].size > 0 {
+		return text{}
+	}
 	head := 4 * (r.rows + 1)
 	if len(b) < head {
 		r.fail("tier %d has %d bytes for %d rows of text", kind, len(b), r.rows)

@@ -30,6 +30,14 @@ import (
 //	6  metadata        text: JSON
 //	7  sources         text: see appendSource
 //	8  neighbourhoods  [rows] uint32
+//
+// A block of a neighbourhood with a centroid is coded: it has these besides, and its tiers come in
+// another order, 1 9 │ 10 11 3 4 5 7 8 │ 2 6, so that the front of it, up to either bar, can be read
+// and kept alone (OpenPart). Each is relative to the centroid; see package quantize.
+//
+//	9   codes          chunks of 32 rows
+//	10  bytes          [rows][width] int8
+//	11  byte factors   [rows][2] float32: add, mul
 const (
 	blockMagic     = "TVBK"
 	blockVersion   = 1
@@ -53,90 +61,116 @@ const (
 	tierMetadata
 	tierSources
 	tierNeighbourhoods
-	tiersKnown = 8
+	tierCodes
+	tierWide
+	tierWideFactors
+)
+
+// The order of tiers in a block, and how many of a coded block's lead.
+var (
+	plainTiers = []tierKind{tierIDs, tierVectors, tierInverses, tierKeys, tierDocuments, tierMetadata, tierSources, tierNeighbourhoods}
+	codedTiers = []tierKind{tierIDs, tierCodes, tierWide, tierWideFactors, tierInverses, tierKeys, tierDocuments, tierSources, tierNeighbourhoods, tierVectors, tierMetadata}
+)
+
+const (
+	hotTiers  = 2 // of codedTiers: what is scanned
+	warmTiers = 9 // of codedTiers: what else ranks, filters and names rows
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // EncodeBlock writes rows, all of one dimension, as one block.
 func EncodeBlock(rows []Row, dim int) ([]byte, error) {
+	b, _, err := encodeBlock(rows, dim, plainTiers, nil)
+	return b, err
+}
+
+// encodeBlock also returns where each tier ends.
+func encodeBlock(rows []Row, dim int, order []tierKind, c *coded) (b []byte, ends []int, err error) {
 	if len(rows) > RowsMax {
-		return nil, fmt.Errorf("encode a block of %d rows: more than %d", len(rows), RowsMax)
+		return nil, nil, fmt.Errorf("encode a block of %d rows: more than %d", len(rows), RowsMax)
 	}
-	b := make([]byte, align(blockFixed+tiersKnown*tierEntryBytes), encodedBytes(rows, dim))
-	for i, write := range tierWriters {
+	table := blockFixed + len(order)*tierEntryBytes
+	b = make([]byte, align(table), encodedBytes(rows, dim)+c.bytes())
+	for i, kind := range order {
 		at := len(b)
-		b = write(b, rows)
+		b = appendTier(b, kind, rows, c)
 		entry := b[blockFixed+i*tierEntryBytes:]
-		binary.LittleEndian.PutUint16(entry, uint16(i+1))
+		binary.LittleEndian.PutUint16(entry, uint16(kind))
 		binary.LittleEndian.PutUint32(entry[4:], uint32(at))
 		binary.LittleEndian.PutUint32(entry[8:], uint32(len(b)-at))
 		binary.LittleEndian.PutUint32(entry[12:], crc32.Checksum(b[at:], castagnoli))
 		b = pad(b)
+		ends = append(ends, len(b))
 	}
 	if len(b) > BlockBytesMax {
-		return nil, fmt.Errorf("encode a block of %d bytes: more than %d", len(b), BlockBytesMax)
+		return nil, nil, fmt.Errorf("encode a block of %d bytes: more than %d", len(b), BlockBytesMax)
 	}
 	copy(b, blockMagic)
 	binary.LittleEndian.PutUint16(b[4:], blockVersion)
-	binary.LittleEndian.PutUint16(b[6:], tiersKnown)
+	binary.LittleEndian.PutUint16(b[6:], uint16(len(order)))
 	binary.LittleEndian.PutUint32(b[8:], uint32(len(rows)))
 	binary.LittleEndian.PutUint32(b[12:], uint32(dim))
 	binary.LittleEndian.PutUint32(b[16:], uint32(len(b)))
-	binary.LittleEndian.PutUint32(b[20:], crc32.Checksum(b[:blockFixed+tiersKnown*tierEntryBytes], castagnoli))
-	return b, nil
+	binary.LittleEndian.PutUint32(b[20:], crc32.Checksum(b[:table], castagnoli))
+	return b, ends, nil
 }
 
-// tierWriters are in the order of the kinds.
-var tierWriters = [tiersKnown]func([]byte, []Row) []byte{
-	func(b []byte, rows []Row) []byte {
-		for i := range rows {
-			b = binary.LittleEndian.AppendUint64(b, rows[i].ID)
-		}
-		return b
-	},
-	func(b []byte, rows []Row) []byte {
-		for i := range rows {
-			for _, x := range rows[i].Vector {
-				b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x))
-			}
-		}
-		return b
-	},
-	func(b []byte, rows []Row) []byte {
-		for i := range rows {
-			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(rows[i].Inverse))
-		}
-		return b
-	},
-	textTier(func(b []byte, r *Row) []byte { return append(b, r.Key...) }),
-	textTier(func(b []byte, r *Row) []byte { return append(b, r.Document...) }),
-	textTier(func(b []byte, r *Row) []byte { return append(b, r.Metadata...) }),
-	textTier(func(b []byte, r *Row) []byte { return appendSource(b, r.Source) }),
-	func(b []byte, rows []Row) []byte {
-		for i := range rows {
-			b = binary.LittleEndian.AppendUint32(b, rows[i].Neighbourhood)
-		}
-		return b
-	},
-}
-
-func textTier(write func([]byte, *Row) []byte) func([]byte, []Row) []byte {
-	return func(b []byte, rows []Row) []byte {
-		ends := len(b)
-		b = append(b, make([]byte, 4*(len(rows)+1))...)
-		begin := len(b)
-		for i := range rows {
-			b = write(b, &rows[i])
-			binary.LittleEndian.PutUint32(b[ends+4*(i+1):], uint32(len(b)-begin))
-		}
-		return b
+func appendTier(b []byte, kind tierKind, rows []Row, c *coded) []byte {
+	switch kind {
+	case tierCodes:
+		return append(b, c.chunks...)
+	case tierWide:
+		return append(b, c.wide...)
+	case tierWideFactors:
+		return appendFloats(b, c.factors)
+	case tierKeys:
+		return appendTexts(b, rows, func(b []byte, r *Row) []byte { return append(b, r.Key...) })
+	case tierDocuments:
+		return appendTexts(b, rows, func(b []byte, r *Row) []byte { return append(b, r.Document...) })
+	case tierMetadata:
+		return appendTexts(b, rows, func(b []byte, r *Row) []byte { return append(b, r.Metadata...) })
+	case tierSources:
+		return appendTexts(b, rows, func(b []byte, r *Row) []byte { return appendSource(b, r.Source) })
 	}
+	for i := range rows {
+		switch r := &rows[i]; kind {
+		case tierIDs:
+			b = binary.LittleEndian.AppendUint64(b, r.ID)
+		case tierVectors:
+			b = appendFloats(b, r.Vector)
+		case tierInverses:
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(r.Inverse))
+		case tierNeighbourhoods:
+			b = binary.LittleEndian.AppendUint32(b, r.Neighbourhood)
+		}
+	}
+	return b
+}
+
+func appendFloats(b []byte, v []float32) []byte {
+	at := len(b)
+	b = append(b, make([]byte, 4*len(v))...)
+	for i, x := range v {
+		binary.LittleEndian.PutUint32(b[at+4*i:], math.Float32bits(x))
+	}
+	return b
+}
+
+func appendTexts(b []byte, rows []Row, write func([]byte, *Row) []byte) []byte {
+	ends := len(b)
+	b = append(b, make([]byte, 4*(len(rows)+1))...)
+	begin := len(b)
+	for i := range rows {
+		b = write(b, &rows[i])
+		binary.LittleEndian.PutUint32(b[ends+4*(i+1):], uint32(len(b)-begin))
+	}
+	return b
 }
 
 // encodedBytes is the size of the block, or a little more.
 func encodedBytes(rows []Row, dim int) int {
-	n := blockFixed + tiersKnown*(tierEntryBytes+tierAlign+4)
+	n := blockFixed + len(codedTiers)*(tierEntryBytes+tierAlign+4)
 	for i := range rows {
 		n += 8 + 4*dim + 4 + 4*4 + 4 + len(rows[i].Key) + len(rows[i].Document) + len(rows[i].Metadata)
 		if s := rows[i].Source; s != nil {

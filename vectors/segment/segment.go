@@ -5,26 +5,32 @@ import (
 	"fmt"
 	"hash/crc32"
 	"slices"
+
+	"github.com/tarnlake/tarn/vectors/distance"
 )
 
 // A segment, little endian, every block on a multiple of 64 bytes:
 //
 //	0   4  magic "TVSG"
-//	4   2  version: 1
+//	4   2  version: 2
 //	6   2  zero
 //	8   8  sequence of the segment in its index
 //	16  4  dimension
 //	20  4  blocks
 //	24  4  CRC-32C of the header and the directory, with this field zero
 //	28  4  zero
-//	32  …  directory, 24 bytes a block, by rising neighbourhood:
+//	32  …  directory, 32 bytes a block, by rising neighbourhood:
 //	         0  4  neighbourhood    8  8  offset in the segment
-//	         4  4  rows            16  4  bytes    20  4  zero
+//	         4  4  rows            16  4  bytes    20  4  of them, scanned
+//	        24  4  scanned or needed to rank rows  28  4  zero
+//
+// In version 1 an entry had 24 bytes: no block was coded, and all of one was read.
 const (
 	segmentMagic   = "TVSG"
-	segmentVersion = 1
+	segmentVersion = 2
 	segmentFixed   = 32
-	entryBytes     = 24
+	entryBytes     = 32
+	entryBytesV1   = 24
 
 	// BlocksMax bounds the directory.
 	BlocksMax = 1 << 22
@@ -36,18 +42,22 @@ type Entry struct {
 	Rows          uint32
 	Offset        int64
 	Bytes         uint32
+	Hot           uint32 // bytes at the front that are scanned
+	Warm          uint32 // bytes at the front that are scanned or needed to rank, filter and name rows
 }
 
 // Builder gathers blocks. The zero value, with its Dimension set, is ready.
 type Builder struct {
 	Sequence  uint64
 	Dimension int
+	Metric    distance.Metric // of coded blocks
 	blocks    []built
 }
 
 type built struct {
 	neighbourhood uint32
 	rows          int
+	hot, warm     int
 	bytes         []byte
 }
 
@@ -57,7 +67,17 @@ func (s *Builder) Add(neighbourhood uint32, rows []Row) error {
 	if err != nil {
 		return err
 	}
-	s.blocks = append(s.blocks, built{neighbourhood, len(rows), b})
+	s.blocks = append(s.blocks, built{neighbourhood, len(rows), len(b), len(b), b})
+	return nil
+}
+
+// AddCoded is Add for rows that get codes relative to the neighbourhood's centroid.
+func (s *Builder) AddCoded(neighbourhood uint32, centroid []float32, rows []Row) error {
+	b, hot, warm, err := EncodeCoded(rows, s.Metric, centroid)
+	if err != nil {
+		return err
+	}
+	s.blocks = append(s.blocks, built{neighbourhood, len(rows), hot, warm, b})
 	return nil
 }
 
@@ -81,6 +101,8 @@ func (s *Builder) Finish() (data []byte, head int) {
 		binary.LittleEndian.PutUint32(e[4:], uint32(b.rows))
 		binary.LittleEndian.PutUint64(e[8:], uint64(len(data)))
 		binary.LittleEndian.PutUint32(e[16:], uint32(len(b.bytes)))
+		binary.LittleEndian.PutUint32(e[20:], uint32(b.hot))
+		binary.LittleEndian.PutUint32(e[24:], uint32(b.warm))
 		data = append(data, b.bytes...) // a block's size is a multiple of 64
 	}
 	binary.LittleEndian.PutUint32(data[24:], directorySum(data[:head]))
@@ -100,11 +122,16 @@ func Directory(head []byte, sequence uint64, total int64) ([]Entry, error) {
 	if len(head) < segmentFixed || string(head[:4]) != segmentMagic {
 		return nil, corrupt("no segment begins here")
 	}
-	if v := binary.LittleEndian.Uint16(head[4:]); v != segmentVersion {
+	size := entryBytes
+	switch v := binary.LittleEndian.Uint16(head[4:]); v {
+	case segmentVersion:
+	case 1:
+		size = entryBytesV1
+	default:
 		return nil, fmt.Errorf("%w: segment of version %d, this release knows %d", ErrVersion, v, segmentVersion)
 	}
 	n := int64(binary.LittleEndian.Uint32(head[20:]))
-	if n > BlocksMax || int64(align(segmentFixed+entryBytes*int(n))) != int64(len(head)) {
+	if n > BlocksMax || int64(align(segmentFixed+size*int(n))) != int64(len(head)) {
 		return nil, corrupt("directory of %d blocks in %d bytes", n, len(head))
 	}
 	if directorySum(head) != binary.LittleEndian.Uint32(head[24:]) {
@@ -115,11 +142,7 @@ func Directory(head []byte, sequence uint64, total int64) ([]Entry, error) {
 	}
 	entries := make([]Entry, n)
 	for i := range entries {
-		e := head[segmentFixed+i*entryBytes:]
-		entries[i] = Entry{
-			Neighbourhood: binary.LittleEndian.Uint32(e), Rows: binary.LittleEndian.Uint32(e[4:]),
-			Offset: int64(binary.LittleEndian.Uint64(e[8:])), Bytes: binary.LittleEndian.Uint32(e[16:]),
-		}
+		entries[i] = parseEntry(head[segmentFixed+i*size:][:size])
 		if err := entries[i].check(len(head), total); err != nil {
 			return nil, err
 		}
@@ -130,8 +153,20 @@ func Directory(head []byte, sequence uint64, total int64) ([]Entry, error) {
 	return entries, nil
 }
 
+func parseEntry(b []byte) Entry {
+	e := Entry{
+		Neighbourhood: binary.LittleEndian.Uint32(b), Rows: binary.LittleEndian.Uint32(b[4:]),
+		Offset: int64(binary.LittleEndian.Uint64(b[8:])), Bytes: binary.LittleEndian.Uint32(b[16:]),
+	}
+	e.Hot, e.Warm = e.Bytes, e.Bytes
+	if len(b) >= entryBytes {
+		e.Hot, e.Warm = binary.LittleEndian.Uint32(b[20:]), binary.LittleEndian.Uint32(b[24:])
+	}
+	return e
+}
+
 func (e Entry) check(head int, total int64) error {
-	if e.Rows > RowsMax || e.Bytes > BlockBytesMax || e.Offset < int64(head) || e.Offset > total-int64(e.Bytes) {
+	if e.Rows > RowsMax || e.Bytes > BlockBytesMax || e.Offset < int64(head) || e.Offset > total-int64(e.Bytes) || e.Hot > e.Warm || e.Warm > e.Bytes {
 		return corrupt("block of neighbourhood %d lies outside its segment", e.Neighbourhood)
 	}
 	return nil

@@ -78,10 +78,10 @@ func TestEmptyBlock(t *testing.T) {
 func TestEveryChangedByteIsNoticed(t *testing.T) {
 	data := encode(t, someRows(t))
 	covered := map[int]bool{}
-	for i := range blockFixed + tiersKnown*tierEntryBytes {
+	for i := range blockFixed + len(plainTiers)*tierEntryBytes {
 		covered[i] = true
 	}
-	for i := range tiersKnown {
+	for i := range plainTiers {
 		e := data[blockFixed+i*tierEntryBytes:]
 		for j := range int(e[8]) | int(e[9])<<8 {
 			covered[int(e[4])|int(e[5])<<8+j] = true
@@ -179,7 +179,88 @@ func TestFormatsStayAsTheyAre(t *testing.T) {
 		t.Fatal(err)
 	}
 	data, _ := s.Finish()
-	golden(t, "segment.v1", data)
+	golden(t, "segment.v2", data)
+	s = Builder{Sequence: 12, Dimension: 3, Metric: distance.Euclidean}
+	if err := s.AddCoded(4, []float32{1, 1, 1}, someRows(t)); err != nil {
+		t.Fatal(err)
+	}
+	data, _ = s.Finish()
+	golden(t, "coded.v2", data)
+}
+
+func TestReleasedSegmentOpens(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("testdata", "segment.v1.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := Directory(data[:align(segmentFixed+entryBytesV1)], 11, int64(len(data)))
+	if err != nil || len(entries) != 1 || entries[0].Neighbourhood != 4 || entries[0].Hot != entries[0].Bytes {
+		t.Fatalf("%+v, %v", entries, err)
+	}
+	k, err := OpenBlock(data[entries[0].Offset:][:entries[0].Bytes])
+	if err != nil || k.Coded() {
+		t.Fatalf("coded %v, %v", k.Coded(), err)
+	}
+	if got, want := k.Row(1), someRows(t)[1]; !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func TestFrontOfACodedBlockOpensAlone(t *testing.T) {
+	want := someRows(t)
+	data, hot, warm, err := EncodeCoded(want, distance.Euclidean, []float32{1, 1, 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []int{hot, warm, len(data)} {
+		k, err := OpenPart(data[:end:end], len(data))
+		if err != nil {
+			t.Fatalf("the first %d bytes: %v", end, err)
+		}
+		if !k.Coded() || k.HasBytes() != (end > hot) || k.HasVectors() != (end > warm) || k.IDs()[1] != want[1].ID {
+			t.Errorf("the first %d of %d bytes: coded %v, bytes %v, vectors %v", end, len(data), k.Coded(), k.HasBytes(), k.HasVectors())
+		}
+		if end > hot && k.Key(1) != want[1].Key {
+			t.Errorf("key %q", k.Key(1))
+		}
+		if at := k.VectorAt(1); words[float32](data[at : at+12])[2] != 1 {
+			t.Errorf("row 1 does not lie at %d", at)
+		}
+	}
+	for _, end := range []int{hot - 1, hot + 1, warm - 64, len(data) - 64} {
+		if _, err := OpenPart(data[:end:end], len(data)); err == nil && end != warm-64 && end != len(data)-64 {
+			t.Errorf("%d bytes, which end within a tier, open", end)
+		}
+	}
+	k, err := OpenBlock(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range want {
+		if got := k.Row(i); !reflect.DeepEqual(got, want[i]) {
+			t.Errorf("row %d:\n%+v, want\n%+v", i, got, want[i])
+		}
+	}
+}
+
+func FuzzOpenPart(f *testing.F) {
+	data, hot, warm, err := EncodeCoded(someRows(f), distance.Euclidean, []float32{1, 1, 1})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, end := range []int{hot, warm, len(data)} {
+		f.Add(data[:end], len(data))
+	}
+	f.Fuzz(func(t *testing.T, data []byte, whole int) {
+		seal(data)
+		k, err := OpenPart(bytes.Clone(data), whole)
+		if err != nil || !k.Coded() || !k.HasBytes() {
+			return
+		}
+		for i := range k.Len() {
+			k.Wide(i)
+		}
+	})
 }
 
 func TestReleasedBlockOpens(t *testing.T) {
