@@ -3,6 +3,7 @@ package drive
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -93,6 +94,7 @@ func (q *queue) signal() {
 // take waits for requests and takes what is queued, up to groupBytes. nil: closed and drained.
 func (q *queue) take() []*request {
 	for {
+		runtime.Gosched() // whoever is about to queue something may do it first
 		batch, closed := q.takeNow()
 		if len(batch) > 0 || closed {
 			return batch
