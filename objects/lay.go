@@ -140,16 +140,18 @@ type queued interface {
 	Begin(class drive.Class, records []drive.Record, then func([]drive.Address, error)) error
 }
 
+// Begin appends without a goroutine, where the drive can and its queue has room;
+// else the caller is to take Append.
+func (m *member) Begin(class drive.Class, records []drive.Record, then func([]drive.Address, error)) error {
+	if q, ok := m.Drive.(queued); ok {
+		return q.Begin(class, records, then)
+	}
+	return drive.ErrBusy
+}
+
 func (a *appending) start(ctx context.Context) {
-	if q, ok := a.m.Drive.(queued); ok && ctx.Err() == nil {
-		err := q.Begin(a.class, a.records, func(at []drive.Address, err error) { a.end(ctx, at, err) })
-		if err == nil {
-			return
-		}
-		if !errors.Is(err, drive.ErrBusy) {
-			a.end(ctx, nil, err)
-			return
-		}
+	if ctx.Err() == nil && a.m.Begin(a.class, a.records, func(at []drive.Address, err error) { a.end(ctx, at, err) }) == nil {
+		return
 	}
 	go func() {
 		at, err := a.m.Append(ctx, a.class, a.records)

@@ -84,30 +84,69 @@ type appended struct {
 	err error
 }
 
+// queued is a drive that calls back when records are synced, so that no goroutine
+// waits for it.
+type queued interface {
+	Begin(class drive.Class, records []drive.Record, then func([]drive.Address, error)) error
+}
+
 // appendAll syncs the payloads on every drive at once. It returns when each has
 // answered or is late. The payloads must not change afterwards either.
 func (j *Journal) appendAll(ctx context.Context, drives []Drive, id drive.Identity, payloads ...[]byte) []appended {
-	out, done := make([]appended, len(drives)), make(chan struct{}, len(drives))
-	for i, d := range drives {
-		go func() {
-			at, err := call(ctx, j, d, func(ctx context.Context) ([]drive.Address, error) {
-				records := make([]drive.Record, len(payloads))
-				for k, p := range payloads {
-					records[k] = drive.Record{Identity: id, Payload: p}
-				}
-				return d.Append(ctx, drive.Journal, records)
-			})
-			if err == nil && len(at) != len(payloads) {
-				err = fmt.Errorf("drive %d: %d addresses for %d records", d.Number(), len(at), len(payloads))
-			}
-			out[i] = appended{at, err}
-			done <- struct{}{}
-		}()
+	records := make([]drive.Record, len(payloads))
+	for k, p := range payloads {
+		records[k] = drive.Record{Identity: id, Payload: p}
 	}
-	for range drives {
-		<-done
+	type answer struct {
+		drive int
+		appended
+	}
+	answers, late := make(chan answer, len(drives)), make(chan struct{})
+	stop := j.o.Host.Clock.AfterFunc(j.o.DriveTimeout, func() { close(late) })
+	defer stop()
+	errands, out := make([]*errand, len(drives)), make([]appended, len(drives))
+	for i, d := range drives {
+		errands[i] = j.append(ctx, d, records, func(at []drive.Address, err error) { answers <- answer{i, appended{at, err}} })
+	}
+	waiting := len(drives)
+	for waiting > 0 && late != nil {
+		select {
+		case a := <-answers:
+			out[a.drive], errands[a.drive] = a.appended, nil
+			waiting--
+		case <-late:
+			late = nil
+		}
+	}
+	for i, e := range errands {
+		if e != nil {
+			j.abandon(drives[i], e)
+			out[i].err = fmt.Errorf("drive %d: %w: no answer in %v", drives[i].Number(), ErrSlow, j.o.DriveTimeout)
+		}
 	}
 	return out
+}
+
+// append has a drive append records. then is called once, when it ends.
+func (j *Journal) append(ctx context.Context, d Drive, records []drive.Record, then func([]drive.Address, error)) *errand {
+	e := &errand{}
+	j.tasks.Add(1)
+	end := func(at []drive.Address, err error) {
+		if err == nil && len(at) != len(records) {
+			err = fmt.Errorf("drive %d: %d addresses for %d records", d.Number(), len(at), len(records))
+		}
+		j.ended(d, e)
+		then(at, err)
+		j.tasks.Done()
+	}
+	if q, ok := d.(queued); ok && q.Begin(drive.Journal, records, end) == nil {
+		return e
+	}
+	go func() {
+		at, err := d.Append(context.WithoutCancel(ctx), drive.Journal, records)
+		end(at, err)
+	}()
+	return e
 }
 
 // failure notes the drives that failed in an append. It returns the first error, or nil.
