@@ -1,6 +1,7 @@
 package placement
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
 	"slices"
@@ -10,8 +11,27 @@ import (
 // the order of their shards. Drives that hold shards of it already (held) are
 // not chosen again, and count in their domains. m of the stripe's shards are
 // spare. Fewer than count are returned where there are no more.
+//
+// Where the drives have groups, the stripe's drives are of one, as far as enough of
+// them are well; others join it where domains are no fuller for it than they must be.
 func (l Layout) Choose(stripe [16]byte, count, m int, held ...uint16) []uint16 {
-	s := l.spread(count, m, held)
+	group := l.group(stripe, count, held)
+	if group < 0 {
+		return l.spread(count, m, held).take(stripe, count)
+	}
+	chosen := l.within(group, held).spread(count, m, held).take(stripe, count)
+	if missing := count - len(chosen); missing > 0 {
+		others := slices.Concat(held, chosen)
+		chosen = append(chosen, l.substitutes(others, missing, m)...)
+	}
+	if l.lopsided(slices.Concat(held, chosen), m) {
+		return l.spread(count, m, held).take(stripe, count)
+	}
+	return chosen
+}
+
+// take uses the best drives, up to count.
+func (s *spread) take(stripe [16]byte, count int) []uint16 {
 	var chosen []uint16
 	for len(chosen) < count {
 		best := s.next(stripe)
@@ -22,6 +42,83 @@ func (l Layout) Choose(stripe [16]byte, count, m int, held ...uint16) []uint16 {
 		chosen = append(chosen, s.drives[best].Number)
 	}
 	return chosen
+}
+
+// candidate is a group that a stripe may fall to.
+type candidate struct {
+	held, well int   // of its drives, that hold shards of the stripe, and that can take one
+	free       int64 // on the one with the least
+}
+
+// group is the one that a stripe's shards fall to: of those with the most drives that
+// hold some already, and the most others that can take one, one by lot. -1: there
+// are no groups, or one of all drives.
+func (l Layout) group(stripe [16]byte, count int, held []uint16) int {
+	var groups []candidate
+	for i := range l {
+		for _, n := range l[i].Groups {
+			for len(groups) <= n {
+				groups = append(groups, candidate{})
+			}
+			groups[n].count(&l[i], slices.Contains(held, l[i].Number))
+		}
+	}
+	if len(groups) < 2 {
+		return -1
+	}
+	best, bestLot := -1, 0.0
+	for n, g := range groups {
+		c := 0
+		if best >= 0 {
+			b := groups[best]
+			c = cmp.Or(cmp.Compare(b.held, g.held), cmp.Compare(min(b.well, count), min(g.well, count)))
+		}
+		if c > 0 {
+			continue
+		}
+		as := Drive{Number: uint16(n), Free: g.free}
+		if lot := as.lot(stripe); best < 0 || c < 0 || lot < bestLot {
+			best, bestLot = n, lot
+		}
+	}
+	return best
+}
+
+func (c *candidate) count(d *Drive, held bool) {
+	switch {
+	case held:
+		c.held++
+	case d.Well:
+		if c.well++; c.well == 1 || d.Free < c.free {
+			c.free = d.Free
+		}
+	}
+}
+
+// within is the drives of a group, and some others.
+func (l Layout) within(group int, others []uint16) (some Layout) {
+	for i := range l {
+		if slices.Contains(l[i].Groups, group) || slices.Contains(others, l[i].Number) {
+			some = append(some, l[i])
+		}
+	}
+	return some
+}
+
+// lopsided reports whether some drives put more shards in a domain than the well
+// drives and these call for. Groups are right where all drives are well.
+func (l Layout) lopsided(chosen []uint16, m int) bool {
+	if !slices.ContainsFunc(l, func(d Drive) bool { return !d.Well }) {
+		return false
+	}
+	var usable Layout
+	for i := range l {
+		if l[i].Well || slices.Contains(chosen, l[i].Number) {
+			usable = append(usable, l[i])
+		}
+	}
+	at := usable.safe(len(chosen), m)
+	return at < Folder && usable.fullest(at, chosen) > usable.most(at, len(chosen))
 }
 
 // spread is a choice under way.

@@ -25,6 +25,7 @@ type Drive struct {
 	Device           string
 	Well             bool  // accepts writes
 	Free             int64 // bytes
+	Groups           []int // that it is in, by their place; see InGroups
 }
 
 // Layout is the drives of a store.

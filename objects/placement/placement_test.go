@@ -44,6 +44,9 @@ func TestShardsGoToDistinctWellDrivesInAsManyDomainsAsThereAre(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := drawLayout(t)
 		k, m := rapid.IntRange(1, 8).Draw(t, "k"), rapid.IntRange(0, 4).Draw(t, "m")
+		if rapid.Bool().Draw(t, "groups") {
+			l = l.InGroups(l.Regroup(nil, k+m, m))
+		}
 		got := l.Choose(id(rapid.Uint64().Draw(t, "stripe")), k+m, m)
 		w := l.well()
 		n := min(k+m, len(w))
@@ -77,6 +80,9 @@ func TestTheReportPromisesNoMoreThanEveryStripeKeeps(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := drawLayout(t)
 		k, m := rapid.IntRange(1, 8).Draw(t, "k"), rapid.IntRange(0, 4).Draw(t, "m")
+		if rapid.Bool().Draw(t, "groups") {
+			l = l.InGroups(l.Regroup(nil, k+m, m))
+		}
 		r := l.Assess(k, m)
 		if r.Shards < k {
 			return
