@@ -15,25 +15,57 @@ import (
 // the place of a drive that is missing, if any: that one's number is never used
 // again. A drive of this store that was missing comes back as itself.
 func (s *Store) AdoptDrive(ctx context.Context, path string) (DriveStatus, error) {
-	s.adopting.Lock()
-	defer s.adopting.Unlock()
-	m, err := s.adopt(ctx, path)
+	return s.bring(ctx, path, adoption{replaces: true})
+}
+
+// AddDrive takes an empty folder in as one drive more, with labels, though one may
+// be missing.
+func (s *Store) AddDrive(ctx context.Context, path string, l Labels) (DriveStatus, error) {
+	if err := l.check(); err != nil {
+		return DriveStatus{}, err
+	}
+	for _, m := range s.drives.list() {
+		if m.path == path {
+			return DriveStatus{}, fmt.Errorf("%w: drive %d lies in %s; to fill an empty folder in its place, adopt it", ErrPrecondition, m.number, path)
+		}
+	}
+	return s.bring(ctx, path, adoption{labels: l})
+}
+
+// adoption is what becomes of a folder that is taken in as a new drive.
+type adoption struct {
+	replaces bool // it takes the place of a drive that is missing
+	labels   Labels
+}
+
+func (s *Store) bring(ctx context.Context, path string, as adoption) (DriveStatus, error) {
+	s.arranging.Lock()
+	defer s.arranging.Unlock()
+	m, err := s.adopt(ctx, path, as)
 	if err != nil {
 		return DriveStatus{}, fmt.Errorf("adopt %s as a drive: %w", path, err)
 	}
-	s.strays = slices.DeleteFunc(s.strays, func(d DriveStatus) bool { return d.Path == path })
+	s.notStrange(path)
 	s.changed(ctx)
-	return m.status(), nil
+	return s.statusOf(m), nil
 }
 
-// adopt does the work. The caller holds adopting.
-func (s *Store) adopt(ctx context.Context, path string) (*member, error) {
+func (s *Store) notStrange(path string) {
+	s.strange.Lock()
+	defer s.strange.Unlock()
+	s.strays = slices.DeleteFunc(s.strays, func(d DriveStatus) bool { return d.Path == path })
+}
+
+// adopt does the work. The caller holds arranging.
+func (s *Store) adopt(ctx context.Context, path string, as adoption) (*member, error) {
 	f := &folders{o: s.o}
 	at := &folder{path: path}
 	if err := s.vacate(path); err != nil {
 		return nil, err
 	}
-	f.openFolder(at)
+	if err := f.openAll([]*folder{at}); err != nil {
+		return nil, err
+	}
 	if errors.Is(at.err, drive.ErrNotFormatted) {
 		if err := s.formatAnother(ctx, f, at); err != nil {
 			return nil, err
@@ -42,7 +74,7 @@ func (s *Store) adopt(ctx context.Context, path string) (*member, error) {
 	if at.err != nil {
 		return nil, at.err
 	}
-	m, err := s.takeIn(ctx, at)
+	m, err := s.takeIn(ctx, at, as)
 	if err != nil {
 		return nil, errors.Join(err, at.drive.Close())
 	}
@@ -63,6 +95,7 @@ func (s *Store) vacate(path string) error {
 		}
 		empty := &member{number: m.number, path: m.path, device: m.device}
 		empty.set(state, reason)
+		empty.inherit(m)
 		all[i] = empty
 	}
 	s.drives.replace(all)
@@ -80,18 +113,28 @@ func (s *Store) formatAnother(ctx context.Context, f *folders, at *folder) error
 }
 
 // takeIn makes an open drive a member.
-func (s *Store) takeIn(ctx context.Context, at *folder) (*member, error) {
+func (s *Store) takeIn(ctx context.Context, at *folder, as adoption) (*member, error) {
 	record := s.roots.get()
 	known := record.drive(at.header.Number)
 	switch {
 	case at.header.Store != s.id:
 		return nil, fmt.Errorf("%w: it belongs to store %x", drive.ErrForeign, at.header.Store)
 	case known != nil && known.id == at.header.Drive:
-		return s.install(ctx, at, at.header.Number)
+		back := *known
+		back.path = at.path
+		return s.install(ctx, at, at.header.Number, back)
 	case known != nil || !at.unused():
-		return nil, fmt.Errorf("drive %d was replaced by another one; empty its folder to use it again", at.header.Number)
+		return nil, fmt.Errorf("drive %d was removed, or replaced by another one; empty its folder to use it again", at.header.Number)
 	}
-	return s.install(ctx, at, s.replaced(at.path))
+	fresh := rootDrive{number: at.header.Number, id: at.header.Drive, path: at.path, labels: as.labels}
+	instead := uint16(0)
+	if as.replaces {
+		instead = s.replaced(at.path)
+	}
+	if old := record.drive(instead); old != nil && old.path == at.path {
+		fresh.labels = old.labels
+	}
+	return s.install(ctx, at, instead, fresh)
 }
 
 // replaced is the missing drive whose place a folder takes: the one that lay
@@ -113,18 +156,20 @@ func (s *Store) replaced(path string) (number uint16) {
 
 // install puts a drive in the place of an old member, and then into the root
 // record. Until that is saved, what is written to it counts as missing after a crash.
-func (s *Store) install(ctx context.Context, at *folder, instead uint16) (*member, error) {
+func (s *Store) install(ctx context.Context, at *folder, instead uint16, as rootDrive) (*member, error) {
 	m := &member{}
 	m.open(s.host, at)
+	s.shareSpace(m)
 	before := s.drives.list()
 	now := slices.DeleteFunc(slices.Clone(before), func(o *member) bool { return o.number == instead })
 	now = append(now, m)
 	slices.SortFunc(now, func(a, b *member) int { return int(a.number) - int(b.number) })
 	s.drives.replace(now)
-	err := s.roots.save(ctx, func(r *rootRecord) {
+	err := s.rearrange(ctx, func(r *rootRecord) {
 		r.remove(instead)
-		r.drives = append(r.drives, rootDrive{m.number, at.header.Drive, at.path})
+		r.drives = append(r.drives, as)
 		slices.SortFunc(r.drives, func(a, b rootDrive) int { return int(a.number) - int(b.number) })
+		r.inGroups(instead, m.number)
 	})
 	if err != nil {
 		s.drives.replace(before)
@@ -132,40 +177,46 @@ func (s *Store) install(ctx context.Context, at *folder, instead uint16) (*membe
 	}
 	for _, o := range before {
 		if o.number == instead && o.Drive != nil {
-			s.letGo(o)
+			s.letGo(o, "it was replaced")
 		}
 	}
 	return m, nil
 }
 
 // letGo closes a drive that is no member any more. It may hang for ever.
-func (s *Store) letGo(m *member) {
-	m.set(DriveRetired, "it was replaced")
+func (s *Store) letGo(m *member, why string) {
+	m.set(DriveRetired, why)
 	c := s.begin(m)
 	go func() {
 		if err := m.Close(); err != nil {
-			s.host.Log.Warn("close replaced drive", "drive", m.number, "error", err)
+			s.host.Log.Warn("close a drive that left", "drive", m.number, "error", err)
 		}
 		c.ended()
 	}()
 }
 
-// adoptOwn formats, under AutoFormat, the empty folders of drives that are missing.
+// adoptOwn formats, under AutoFormat, the empty folders of drives that are missing:
+// of those that were given, not of drives that somebody added elsewhere.
 func (s *Store) adoptOwn(ctx context.Context) {
-	s.adopting.Lock()
-	defer s.adopting.Unlock()
+	s.arranging.Lock()
+	defer s.arranging.Unlock()
 	for _, m := range s.drives.list() {
-		if state, _ := m.state(); state != DriveMissing {
+		if state, _ := m.state(); state != DriveMissing || !slices.Contains(s.o.Drives, m.path) {
 			continue
 		}
-		if !s.emptied(m.path) && !s.halfAdopted(m.path) {
+		empty := false
+		err := s.timed(m, s.o.DriveTimeout, func() error {
+			empty = s.emptied(m.path) || s.halfAdopted(m.path)
+			return nil
+		})
+		if err != nil || !empty {
 			continue
 		}
-		if _, err := s.adopt(ctx, m.path); err != nil {
+		if _, err := s.adopt(ctx, m.path, adoption{replaces: true}); err != nil {
 			s.host.Log.Warn("a missing drive is not replaced", "drive", m.number, "folder", m.path, "error", err)
 			continue
 		}
-		s.strays = slices.DeleteFunc(s.strays, func(d DriveStatus) bool { return d.Path == m.path })
+		s.notStrange(m.path)
 		s.changed(ctx)
 	}
 }
@@ -173,6 +224,8 @@ func (s *Store) adoptOwn(ctx context.Context) {
 // halfAdopted: a crash came between the format of an emptied folder and its
 // entry in the root record.
 func (s *Store) halfAdopted(path string) bool {
+	s.strange.Lock()
+	defer s.strange.Unlock()
 	return slices.ContainsFunc(s.strays, func(d DriveStatus) bool { return d.Path == path && d.Number > 0 && d.Adoptable })
 }
 
@@ -204,23 +257,6 @@ func (s *Store) emptied(path string) bool {
 	return errors.Is(err, drive.ErrNotFormatted)
 }
 
-// changed is to be called when drives came, went or recovered.
-func (s *Store) changed(ctx context.Context) {
-	if s.journal != nil {
-		s.roots.refresh(ctx)
-		if err := s.journal.Reconfigure(ctx); err != nil {
-			s.host.Log.Warn("journal not moved", "error", err)
-		}
-	}
-	s.repairs.doubt()
-}
-
-func (d *drives) replace(all []*member) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.all = all
-}
-
 // deviceOf names the device that a folder lies on; "" where that is not known.
 func deviceOf(fs host.FS, path string) string {
 	info, err := fs.Stat(path)
@@ -231,15 +267,4 @@ func deviceOf(fs host.FS, path string) string {
 		return id.String()
 	}
 	return ""
-}
-
-// measure takes the device's space anew.
-func (m *member) measure(fs host.FS) {
-	u, err := fs.GetDiskUsage(m.path)
-	if err != nil {
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.mu.total, m.mu.free = int64(u.TotalBytes), int64(u.AvailBytes)
 }

@@ -18,7 +18,8 @@ const (
 // startBackground begins probing, repair and tidying.
 func (s *Store) startBackground() {
 	s.repairs.wake() // what was left incomplete before
-	for _, work := range []func(){s.probeLoop, s.repairLoop, s.tidyLoop} {
+	s.moves.wake()
+	for _, work := range []func(){s.probeLoop, s.repairLoop, s.tidyLoop, s.moveLoop} {
 		s.background.Go(work)
 	}
 }
@@ -76,15 +77,17 @@ func (s *Store) probe(ctx context.Context) {
 	for _, m := range s.drives.list() {
 		s.probeOne(ctx, m)
 	}
+	s.placeView()
 	if s.o.AutoFormat {
 		s.adoptOwn(ctx)
 	}
 }
 
 func (s *Store) probeOne(ctx context.Context, m *member) {
-	state, _ := m.state()
+	state, _, _ := m.look(s.host.Clock.Now())
 	if state == DriveSlow {
-		return // its overdue calls tell
+		s.probeSlow(m)
+		return
 	}
 	var found drive.Header
 	err := s.timed(m, s.o.DriveTimeout, func() (err error) {
@@ -92,36 +95,38 @@ func (s *Store) probeOne(ctx context.Context, m *member) {
 		found, err = drive.Identify(s.host, m.path)
 		return err
 	})
-	switch {
-	case errors.Is(err, errLate):
-	case m.Drive == nil:
-		if err == nil {
-			s.reattach(ctx, m)
-		}
-	case err == nil && found.Drive != m.Header().Drive:
+	record := s.roots.get()
+	known := record.drive(m.number)
+	if err == nil && known != nil && found.Drive != known.id {
 		err = drive.ErrForeign
-		fallthrough
-	case err != nil:
-		if state < DriveMissing {
-			m.set(DriveMissing, err.Error())
-			s.o.Events.driveDown(m.number, err)
-			s.changed(ctx)
-		}
-	case state == DriveMissing:
-		m.set(DriveWell, "")
-		s.o.Events.driveBack(m.number)
+	}
+	switch {
+	case errors.Is(err, errLate) || known == nil:
+	case err != nil && m.Drive != nil && state < DriveMissing:
+		m.set(DriveMissing, err.Error())
+		s.o.Events.driveDown(m.number, err)
 		s.changed(ctx)
+	case err == nil && (m.Drive == nil || state == DriveMissing):
+		s.reattach(ctx, m)
+	}
+	m.look(s.host.Clock.Now())
+}
+
+// probeSlow waits for an open that hung; all else that is overdue tells by itself.
+func (s *Store) probeSlow(m *member) {
+	if m.Drive != nil || m.opening == nil {
+		return
+	}
+	select {
+	case <-m.opening:
+		m.set(DriveMissing, "it took too long to open, and is tried again")
+	default:
 	}
 }
 
-// reattach opens a drive that was missing when the store was opened.
+// reattach opens a drive that was missing, anew also where its files are open still:
+// what lies there now may be another state of it.
 func (s *Store) reattach(ctx context.Context, m *member) {
-	record := s.roots.get()
-	known := record.drive(m.number)
-	hd, err := drive.Identify(s.host, m.path)
-	if err != nil || known == nil || hd.Drive != known.id {
-		return
-	}
 	if _, err := s.AdoptDrive(ctx, m.path); err != nil {
 		s.host.Log.Warn("a drive that is back cannot be opened", "drive", m.number, "error", err)
 		return

@@ -20,7 +20,7 @@ const blobStripesInFlight = 4
 //
 // ErrReadOnly, ErrFull: too few drives took it. ErrIncompleteBody: r ended before size.
 func (s *Store) WriteBlob(ctx context.Context, r io.Reader, size int64) (Blob, error) {
-	if err := s.drives.writable(s.o.DataShards, s.o.ParityShards); err != nil {
+	if err := s.drives.writable(s.o.DataShards, s.o.ParityShards, usesReserve(ctx)); err != nil {
 		return Blob{}, err
 	}
 	w := &blobWriter{s: s, r: r, left: size, unknown: size < 0, hold: s.pins.hold()}

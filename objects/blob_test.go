@@ -196,7 +196,7 @@ func TestADriveThatHangsIsSkippedUntilItAnswers(t *testing.T) {
 	await(t, func() bool { return hosttest.ClockOf(h).Waiting() == 1 })
 	hosttest.ClockOf(h).Advance(s.o.DriveTimeout)
 	during := <-written
-	if during.Stripes[0].missing() != 1 || s.drives.find(3).status().State != DriveSlow {
+	if during.Stripes[0].missing() != 1 || s.statusOf(s.drives.find(3)).State != DriveSlow {
 		t.Errorf("%d shards are missing", during.Stripes[0].missing())
 	}
 	readsBack(t, s, before, b) // no waiting: the drive is known to be slow
@@ -204,7 +204,7 @@ func TestADriveThatHangsIsSkippedUntilItAnswers(t *testing.T) {
 	readsBack(t, s, again, b)
 	mem[2].with(func() { mem[2].hang = nil })
 	close(hang)
-	await(t, func() bool { return s.drives.find(3).status().State == DriveWell })
+	await(t, func() bool { return s.statusOf(s.drives.find(3)).State == DriveWell })
 	readsBack(t, s, during, b)
 }
 
@@ -228,10 +228,10 @@ func TestAReadDoesNotWaitForADriveThatHangs(t *testing.T) {
 		}
 		<-done
 		clock.Advance(s.o.DriveTimeout)
-		await(t, func() bool { return s.drives.find(d.number).status().State == DriveSlow })
+		await(t, func() bool { return s.statusOf(s.drives.find(d.number)).State == DriveSlow })
 		d.with(func() { d.hang = nil })
 		close(hang)
-		await(t, func() bool { return s.drives.find(d.number).status().State == DriveWell })
+		await(t, func() bool { return s.statusOf(s.drives.find(d.number)).State == DriveWell })
 	}
 }
 

@@ -17,6 +17,7 @@ var _ index.Checkpoints = checkpoints{}
 
 // Save writes the image as a blob and then names it in the roots.
 func (c checkpoints) Save(ctx context.Context, through uint64, write func(io.Writer) error) error {
+	ctx = mayUseReserve(ctx) // without checkpoints the journal would only grow
 	r, w := io.Pipe()
 	done := make(chan struct{})
 	go func() {

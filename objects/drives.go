@@ -1,11 +1,14 @@
 package objects
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"iter"
+	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/tarnlake/tarn/objects/drive"
 	"github.com/tarnlake/tarn/objects/placement"
@@ -33,20 +36,22 @@ type DriveState uint8
 
 // The states. Of those after DriveFailed nothing is read.
 const (
-	DriveWell    DriveState = iota // reads and writes
-	DriveFull                      // no room: reads only, until there is some again
-	DriveFailed                    // its write side gave up: reads only
-	DriveSlow                      // did not answer in time; skipped until it does
-	DriveMissing                   // its folder is missing, empty or unreadable
-	DriveForeign                   // its folder holds something else, or another store's drive
-	DriveCorrupt                   // its header is unreadable
-	DriveFormat                    // written by another format version
-	DriveRetired                   // was replaced by another one, and has come back
+	DriveWell     DriveState = iota // reads and writes
+	DriveDraining                   // reads; its shards are moved to other drives
+	DriveFull                       // no room: reads only, until there is some again
+	DriveFailed                     // its write side gave up: reads only
+	DriveSlow                       // did not answer in time; skipped until it does
+	DriveMissing                    // its folder is missing, empty or unreadable
+	DriveForeign                    // its folder holds something else, or another store's drive
+	DriveCorrupt                    // its header is unreadable
+	DriveFormat                     // written by another format version
+	DriveRetired                    // was replaced or removed, and has come back
 )
 
-func (s DriveState) String() string {
-	return [...]string{"well", "full", "failed", "slow", "missing", "foreign", "corrupt", "format", "retired"}[s]
-}
+// DriveStates are the states' names, in their order.
+var DriveStates = []string{"well", "draining", "full", "failed", "slow", "missing", "foreign", "corrupt", "format", "retired"}
+
+func (s DriveState) String() string { return DriveStates[s] }
 
 func (s DriveState) readable() bool { return s <= DriveFailed }
 
@@ -56,7 +61,9 @@ type DriveStatus struct {
 	ID         string // "" where it could not be opened
 	Path       string // "" where no folder is known
 	State      DriveState
-	Reason     string // why it is not well
+	Reason     string    // why it is not well
+	Since      time.Time // when it became so, or this process first saw it
+	Labels     Labels
 	Device     string // drives with one device are one failure domain
 	BytesTotal int64  // of the device
 	BytesFree  int64
@@ -64,90 +71,20 @@ type DriveStatus struct {
 	Journal    bool  // it holds a copy of the journal
 	View       bool  // it holds the index's view
 	Adoptable  bool  // AdoptDrive would make this folder a drive of the store
-}
-
-// member is one drive of the layout, open or not.
-type member struct {
-	Drive  // nil unless it is open
-	number uint16
-	path   string
-	device string
-
-	mu struct { // never held across I/O
-		sync.Mutex
-		state       DriveState // as far as the store found out; see status for the drive's own word
-		reason      string
-		late        int // calls that are overdue
-		total, free int64
-	}
-}
-
-// roomBytes that are free make a drive that was full be tried again.
-const roomBytes = 64 << 20
-
-// state of the member, and why it is not well.
-func (m *member) state() (DriveState, string) {
-	m.mu.Lock()
-	state, reason, free := m.mu.state, m.mu.reason, m.mu.free
-	m.mu.Unlock()
-	if state != DriveWell || m.Drive == nil {
-		return state, reason
-	}
-	err := m.Err()
-	switch {
-	case err == nil:
-		return DriveWell, ""
-	case errors.Is(err, drive.ErrFull) && free >= roomBytes:
-		return DriveWell, "" // there is room again: the next append tells
-	case errors.Is(err, drive.ErrFull):
-		return DriveFull, err.Error()
-	}
-	return DriveFailed, err.Error()
-}
-
-func (m *member) set(s DriveState, reason string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.mu.state, m.mu.reason = s, reason
-}
-
-func (m *member) readable() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.Drive != nil && m.mu.state.readable()
-}
-
-func (m *member) well() bool {
-	s, _ := m.state()
-	return s == DriveWell && m.Drive != nil
-}
-
-func (m *member) placed() placement.Drive {
-	well := m.well()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return placement.Drive{Number: m.number, Device: m.device, Well: well, Free: m.mu.free}
-}
-
-func (m *member) status() DriveStatus {
-	state, reason := m.state()
-	d := DriveStatus{Number: m.number, Path: m.path, State: state, Reason: reason, Device: m.device}
-	if m.Drive != nil {
-		d.ID = m.Header().Drive.String()
-		for _, e := range m.Extents() {
-			d.BytesUsed += e.Bytes
-		}
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	d.BytesTotal, d.BytesFree = m.mu.total, m.mu.free
-	return d
+	Draining   bool  // it takes no new shards, and loses those that it has, whatever its state
+	Drain      Drain // how far that is
 }
 
 // drives is the set of members; it changes when one is adopted.
 type drives struct {
 	mu  sync.RWMutex
 	all []*member // by number; replaced, never changed in place
+}
+
+func (d *drives) replace(all []*member) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.all = all
 }
 
 func (d *drives) list() []*member {
@@ -166,24 +103,43 @@ func (d *drives) find(number uint16) *member {
 	return nil
 }
 
-func (d *drives) layout() placement.Layout {
+// layout is where shards may be placed. sparing: also into the space that is kept
+// for what makes room or redundancy again.
+func (d *drives) layout(sparing bool) placement.Layout {
 	all := d.list()
 	l := make(placement.Layout, 0, len(all))
 	for _, m := range all {
-		l = append(l, m.placed())
+		l = append(l, m.placed(sparing))
 	}
 	return l
 }
 
-// well counts the members that take writes, and those that only lack room.
-func (d *drives) well() (well, full int) {
+// arrange tells the members what the root record says of them.
+func (d *drives) arrange(r *rootRecord) {
 	for _, m := range d.list() {
-		switch s, _ := m.state(); {
-		case m.Drive == nil:
-		case s == DriveWell:
+		known := r.drive(m.number)
+		if known == nil {
+			continue
+		}
+		var groups []int
+		for n, g := range r.groups {
+			if slices.Contains(g, m.number) {
+				groups = append(groups, n)
+			}
+		}
+		m.mu.Lock()
+		m.mu.labels, m.mu.draining, m.mu.groups = known.labels, known.draining, groups
+		m.mu.Unlock()
+	}
+}
+
+// well counts the members that take new shards, and names those that only lack room.
+func (d *drives) well(sparing bool) (well int, full []*member) {
+	for _, m := range d.list() {
+		if m.takes(sparing) {
 			well++
-		case s == DriveFull:
-			full++
+		} else if s, _ := m.state(); s == DriveFull && !m.leaving() {
+			full = append(full, m)
 		}
 	}
 	return well, full
@@ -193,14 +149,43 @@ func (d *drives) well() (well, full int) {
 func needed(k, m int) int { return k + min(m, 1) }
 
 // writable says why a stripe of k+m shards cannot be written now; nil: it can.
-func (d *drives) writable(k, m int) error {
-	well, full := d.well()
+func (d *drives) writable(k, m int, sparing bool) error {
+	well, full := d.well(sparing)
 	need := needed(k, m)
 	switch {
 	case well >= need:
 		return nil
-	case well+full >= need:
-		return fmt.Errorf("%w: %d of %d drives have room, %d are needed", ErrFull, well, len(d.list()), need)
+	case well+len(full) >= need:
+		return fmt.Errorf("%w: %d of %d drives have room, %d are needed: %s", ErrFull, well, len(d.list()), need, fullest(full))
 	}
-	return fmt.Errorf("%w: %d of %d drives are well, %d are needed", ErrReadOnly, well, len(d.list()), need)
+	return fmt.Errorf("%w: %d of %d drives take writes, %d are needed", ErrReadOnly, well, len(d.list()), need)
 }
+
+// namedFull bounds the drives that an error names.
+const namedFull = 6
+
+// fullest names full drives, those with the least room first.
+func fullest(full []*member) string {
+	slices.SortFunc(full, func(a, b *member) int {
+		return cmp.Or(cmp.Compare(a.room().left(), b.room().left()), cmp.Compare(a.number, b.number))
+	})
+	var names []string
+	for _, m := range full[:min(len(full), namedFull)] {
+		total, free := m.room().size()
+		names = append(names, fmt.Sprintf("drive %d at %s has %s free of %s", m.number, m.path, inWords(free), inWords(total)))
+	}
+	if more := len(full) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("%d more are full", more))
+	}
+	return strings.Join(names, ", ")
+}
+
+// sparing marks the context of work that may use the space that is kept for what
+// makes room or redundancy again: checkpoints, repair, moves.
+type sparing struct{}
+
+func mayUseReserve(ctx context.Context) context.Context {
+	return context.WithValue(ctx, sparing{}, true)
+}
+
+func usesReserve(ctx context.Context) bool { return ctx.Value(sparing{}) != nil }

@@ -26,6 +26,8 @@ var (
 	ErrStageTooOld      = errors.New("objects: what was staged may be swept already; write it again")
 	ErrReadOnly         = errors.New("objects: read-only: too few drives are well for a durable write")
 	ErrFull             = errors.New("objects: the drives are full")
+	ErrNoDrive          = errors.New("objects: no such drive")
+	ErrDriveNeeded      = errors.New("objects: the drive is still needed")
 	ErrUnavailable      = errors.New("objects: too few shards can be read right now")
 	ErrSnapshotTooOld   = errors.New("objects: the listing's snapshot has ended")
 	ErrCorruptIndexItem = errors.New("objects: an index value does not decode")

@@ -3,9 +3,7 @@ package objects
 import (
 	"encoding/hex"
 	"fmt"
-	"slices"
 
-	"github.com/tarnlake/tarn/objects/index"
 	"github.com/tarnlake/tarn/objects/placement"
 )
 
@@ -24,7 +22,7 @@ type Health struct {
 
 // Health looks at the drives; it reads nothing of them.
 func (s *Store) Health() Health {
-	report := s.drives.layout().Assess(s.o.DataShards, s.o.ParityShards)
+	report := s.drives.layout(false).Assess(s.o.DataShards, s.o.ParityShards)
 	h := Health{
 		StoreID: hex.EncodeToString(s.id[:]), DataShards: s.o.DataShards, ParityShards: s.o.ParityShards,
 		Devices: report.Domains[placement.Device].Count, Placement: report,
@@ -40,6 +38,8 @@ func (s *Store) Health() Health {
 		case d.State == DriveWell, d.Number == 0 && lost[d.Path]:
 		case d.Number == 0:
 			h.Warnings = append(h.Warnings, fmt.Sprintf("folder %s is no drive of the store: %s", d.Path, d.Reason))
+		case d.State == DriveDraining && d.Drain.Done:
+			h.Warnings = append(h.Warnings, fmt.Sprintf("drive %d at %s is drained and can be removed", d.Number, d.Path))
 		default:
 			lost[d.Path] = true
 			h.Warnings = append(h.Warnings, fmt.Sprintf("drive %d at %s is %s: %s", d.Number, d.Path, d.State, d.Reason))
@@ -58,7 +58,7 @@ func oneDomain(r placement.Report) string {
 
 // Writable tells whether writes are taken now, and if not, why.
 func (s *Store) Writable() (bool, string) {
-	if err := s.drives.writable(s.o.DataShards, s.o.ParityShards); err != nil {
+	if err := s.drives.writable(s.o.DataShards, s.o.ParityShards, false); err != nil {
 		return false, err.Error()
 	}
 	return true, ""
@@ -66,23 +66,12 @@ func (s *Store) Writable() (bool, string) {
 
 // Drives tells of every drive of the store, and of every folder given that is none.
 func (s *Store) Drives() []DriveStatus {
-	var journal []uint16
-	if s.journal != nil {
-		_, journal, _ = s.journal.Epoch()
-	}
-	view := ""
-	if local, ok := s.idx.(*index.Local); ok {
-		view = s.host.FS.PathDir(local.ViewDir())
-	}
 	var all []DriveStatus
 	for _, m := range s.drives.list() {
-		d := m.status()
-		d.Journal = slices.Contains(journal, m.number)
-		d.View = view == s.host.FS.PathJoin(m.path, viewFolder)
-		all = append(all, d)
+		all = append(all, s.statusOf(m))
 	}
-	s.adopting.Lock()
-	defer s.adopting.Unlock()
+	s.strange.Lock()
+	defer s.strange.Unlock()
 	return append(all, s.strays...)
 }
 

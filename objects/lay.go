@@ -51,48 +51,48 @@ func (l *laying) round(ctx context.Context) {
 			held = append(held, sh.Drive)
 		}
 	}
-	targets := l.targets(len(todo), held)
+	targets := l.targets(ctx, len(todo), held)
 	answers := make(chan laid, len(targets))
 	appends := make([]*appending, len(targets))
 	for i, number := range targets {
 		appends[i] = l.begin(ctx, todo[i], number, answers)
 	}
-	l.await(appends, answers)
+	l.await(ctx, appends, answers)
 }
 
 // targets are the drives for count shards more. Small records all go to the same
 // few for a while, so that they share syncs.
-func (l *laying) targets(count int, held []uint16) []uint16 {
+func (l *laying) targets(ctx context.Context, count int, held []uint16) []uint16 {
 	if l.layout == nil && len(held) == 0 && l.stripe.class() == drive.Small {
 		if t := l.s.group.targets(l.s, int64(l.stripe.Bytes)); len(t) == count {
 			return t
 		}
 	}
-	l.survey()
+	l.survey(ctx)
 	return l.layout.Choose(l.stripe.ID, count, int(l.stripe.M), held...)
 }
 
-func (l *laying) survey() {
+func (l *laying) survey(ctx context.Context) {
 	if l.layout == nil {
-		l.layout = l.s.drives.layout()
+		l.layout = l.s.drives.layout(usesReserve(ctx))
 	}
 }
 
 // await takes the answers of all appends; of drives that are late it knows the answer.
-func (l *laying) await(appends []*appending, answers <-chan laid) {
+func (l *laying) await(ctx context.Context, appends []*appending, answers <-chan laid) {
 	late := make(chan struct{})
 	stop := l.s.host.Clock.AfterFunc(l.s.o.DriveTimeout, func() { close(late) })
 	defer stop()
 	for left := len(appends); left > 0; {
 		select {
 		case a := <-answers:
-			l.take(a)
+			l.take(ctx, a)
 			left--
 		case <-late:
 			late = nil
 			for _, a := range appends {
 				if a != nil && a.giveUp() {
-					l.take(laid{appending: a, shard: a.shard, drive: a.m.number, err: fmt.Errorf("append to drive %d: %w (%v)", a.m.number, errLate, l.s.o.DriveTimeout)})
+					l.take(ctx, laid{appending: a, shard: a.shard, drive: a.m.number, err: fmt.Errorf("append to drive %d: %w (%v)", a.m.number, errLate, l.s.o.DriveTimeout)})
 					left--
 				}
 			}
@@ -178,9 +178,10 @@ func (a *appending) end(ctx context.Context, at []drive.Address, err error) {
 	a.answers <- out
 }
 
-func (l *laying) take(a laid) {
+func (l *laying) take(ctx context.Context, a laid) {
 	if a.err == nil {
 		l.hold.add(place{a.drive, a.address.Extent})
+		a.m.room().take(len(a.records[0].Payload))
 	}
 	if a.appending != nil {
 		l.s.pins.appends.leave(a.ticket)
@@ -191,7 +192,7 @@ func (l *laying) take(a laid) {
 	}
 	l.failed = append(l.failed, a.err)
 	l.late = l.late || errors.Is(a.err, errLate)
-	l.survey()
+	l.survey(ctx)
 	for i := range l.layout {
 		if l.layout[i].Number == a.drive {
 			l.layout[i].Well = false
@@ -236,5 +237,6 @@ func (s *Store) append(ctx context.Context, m *member, class drive.Class, record
 	if err != nil {
 		return drive.Address{}, fmt.Errorf("append to drive %d: %w", m.number, err)
 	}
+	m.room().take(len(record.Payload))
 	return (<-result).at[0], nil
 }

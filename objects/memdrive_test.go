@@ -193,7 +193,8 @@ func newMemStore(t testing.TB, o Options, idx index.Index, n int) (*Store, []*me
 		d := newMemDrive(uint16(i + 1))
 		mem = append(mem, d)
 		m := &member{Drive: d, number: d.number, path: fmt.Sprintf("drive-%d", d.number)}
-		m.mu.free = 1 << 30
+		m.mu.space = &space{}
+		m.mu.space.free.Store(1 << 30)
 		members = append(members, m)
 	}
 	s, err := newStore(o, idx, members)

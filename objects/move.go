@@ -26,6 +26,8 @@ type Relocation struct {
 	Want     func(st *Stripe) []int    // the shards that shall lie elsewhere
 	Avoid    func(drive uint16) bool   // drives that take none; nil: all take some
 	Progress func(report RepairReport) // after every some thousand values; may be nil
+
+	pace *pace // nil: at any rate
 }
 
 // Relocate walks the index and moves what Want names: each shard is copied, or
@@ -36,7 +38,7 @@ type Relocation struct {
 func (s *Store) Relocate(ctx context.Context, r Relocation) (RepairReport, error) {
 	m := s.newMover()
 	defer m.end()
-	m.moves, m.avoid = true, r.Avoid
+	m.moves, m.avoid, m.pace = true, r.Avoid, r.pace
 	m.want = func(_ context.Context, st *Stripe) []int { return r.Want(st) }
 	report := RepairReport{Began: s.host.Clock.Now()}
 	w := &walk{m: m, told: func() {

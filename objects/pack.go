@@ -89,7 +89,7 @@ func (p *packer) run(ctx context.Context) error {
 
 // stripesWhole: a stripe that is written now would have all of its shards.
 func (s *Store) stripesWhole() bool {
-	well, _ := s.drives.well()
+	well, _ := s.drives.well(false)
 	return well >= s.o.DataShards+s.o.ParityShards
 }
 

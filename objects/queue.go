@@ -34,7 +34,9 @@ type repairs struct {
 	due   chan struct{} // holds one token when there is work
 	news  chan struct{} // holds one when a drive came, went or recovered
 	asked atomic.Bool   // drives may lack what was written to them
-	state struct {
+
+	departed atomic.Bool // a drive was removed: what was written before may yet be committed
+	state    struct {
 		sync.Mutex
 		running bool
 		report  RepairReport

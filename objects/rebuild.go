@@ -28,7 +28,7 @@ type rebuilding struct {
 const repairRounds = 3
 
 func newRebuilding(m *mover, st *Stripe, todo []int) *rebuilding {
-	b := &rebuilding{m: m, stripe: *st, todo: map[int]bool{}, layout: m.s.drives.layout()}
+	b := &rebuilding{m: m, stripe: *st, todo: map[int]bool{}, layout: m.s.drives.layout(true)}
 	b.stripe.Shards = append([]Shard(nil), st.Shards...)
 	for _, i := range todo {
 		b.todo[i] = true

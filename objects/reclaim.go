@@ -142,12 +142,11 @@ func (m *member) sparseShare() int64 {
 
 // usedPercent of the member's device, by whomsoever; 0 where it is not known.
 func (m *member) usedPercent() int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.mu.total == 0 {
+	total, free := m.room().size()
+	if total == 0 {
 		return 0
 	}
-	return 100 - m.mu.free*100/m.mu.total
+	return 100 - free*100/total
 }
 
 // empty moves the shards that lie in the chosen extents.

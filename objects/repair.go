@@ -54,7 +54,7 @@ func (s *Store) Repair(ctx context.Context, o RepairOptions) (RepairReport, erro
 	defer r.m.end()
 	r.m.want = func(ctx context.Context, st *Stripe) []int { return s.missing(ctx, st, o) }
 	r.report.Began = s.host.Clock.Now()
-	err := r.run(ctx)
+	err := r.run(mayUseReserve(ctx))
 	r.tell(false)
 	if err != nil {
 		return r.report, fmt.Errorf("repair: %w", err)

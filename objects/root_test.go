@@ -8,33 +8,64 @@ import (
 	"testing"
 
 	"github.com/tarnlake/tarn/objects/drive"
+	"github.com/tarnlake/tarn/objects/placement"
 )
 
 func goldenRoot() rootRecord {
 	return rootRecord{
 		store: [16]byte{0x11, 15: 0x22}, k: 4, m: 2, ready: true, next: 300,
-		drives:  []rootDrive{{1, drive.ID{0xaa, 15: 0xbb}, "d1"}, {299, drive.ID{1}, ""}},
+		drives: []rootDrive{
+			{number: 1, id: drive.ID{0xaa, 15: 0xbb}, path: "d1", labels: Labels{Zone: "z", Node: "n1"}},
+			{number: 299, id: drive.ID{1}, draining: true},
+		},
+		groups:  []placement.Group{{1, 299}, {299}},
 		journal: []byte("J"), through: 1000, checkpoint: []byte("CP"),
 	}
 }
 
-// The bytes of version 1, annotated. They must never change.
-func TestRootRecordIsWrittenAsTheLayoutSays(t *testing.T) {
-	want := "54535254" + "01000000" + // magic, version
-		"11000000000000000000000000000022" + // store
+// The bytes of each version, annotated. They must never change.
+const (
+	goldenRootHead = "11000000000000000000000000000022" + // store
 		"04" + "02" + "01" + // k, m, ready
-		"ac02" + "02" + // next number, drives
+		"ac02" + "02" // next number, drives
+	goldenRootTail = "01" + "4a" + // journal
+		"e807" + "02" + "4350" // checkpoint through 1000
+	goldenRoot1 = "54535254" + "01000000" + // magic, version
+		goldenRootHead +
 		"01" + "aa0000000000000000000000000000bb" + "02" + "6431" + // drive 1, its id, its path
 		"ab02" + "01000000000000000000000000000000" + "00" +
-		"01" + "4a" + // journal
-		"e807" + "02" + "4350" // checkpoint through 1000
+		goldenRootTail
+	goldenRoot2 = "54535254" + "02000000" +
+		goldenRootHead +
+		"01" + "aa0000000000000000000000000000bb" + "02" + "6431" + "00" + "01" + "7a" + "00" + "02" + "6e31" + // … in use, zone, no rack, node
+		"ab02" + "01000000000000000000000000000000" + "00" + "01" + "00" + "00" + "00" + // … drained
+		goldenRootTail +
+		"02" + "02" + "01" + "ab02" + "01" + "ab02" // two groups
+)
+
+func TestRootRecordIsWrittenAsTheLayoutSays(t *testing.T) {
 	r := goldenRoot()
-	if got := hex.EncodeToString(r.encode()); got != want {
-		t.Errorf("got  %s\nwant %s", got, want)
+	if got := hex.EncodeToString(r.encode()); got != goldenRoot2 {
+		t.Errorf("got  %s\nwant %s", got, goldenRoot2)
 	}
 	back, err := decodeRoot(r.encode())
 	if err != nil || !reflect.DeepEqual(back, r) {
 		t.Errorf("got %+v, %v", back, err)
+	}
+}
+
+func TestRootRecordsOfTheFirstVersionAreRead(t *testing.T) {
+	b, err := hex.DecodeString(goldenRoot1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := goldenRoot()
+	want.groups = nil
+	for i := range want.drives {
+		want.drives[i].labels, want.drives[i].draining = Labels{}, false
+	}
+	if got, err := decodeRoot(b); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v", got, err)
 	}
 }
 
@@ -50,7 +81,7 @@ func TestBrokenRootRecordsAreRefused(t *testing.T) {
 		t.Errorf("a byte too many: %v", err)
 	}
 	later := bytes.Clone(good)
-	later[4] = 2
+	later[4] = 3
 	if _, err := decodeRoot(later); !errors.Is(err, drive.ErrFormatVersion) {
 		t.Errorf("a later version: %v", err)
 	}
@@ -60,12 +91,15 @@ func FuzzDecodeRoot(f *testing.F) {
 	r := goldenRoot()
 	f.Add(r.encode())
 	f.Add((&rootRecord{k: 1}).encode())
+	if b, err := hex.DecodeString(goldenRoot1); err == nil {
+		f.Add(b)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := decodeRoot(b)
 		if err != nil {
 			return
 		}
-		if again := r.encode(); !bytes.Equal(again, b) {
+		if again := r.encode(); b[4] == rootVersion && !bytes.Equal(again, b) {
 			t.Errorf("%x was encoded again as %x", b, again)
 		}
 	})

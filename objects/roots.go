@@ -123,7 +123,7 @@ func (r *roots) saveAs(ctx context.Context, record *rootRecord) error {
 func (r *roots) write(ctx context.Context, root drive.Root) (saved int, err error) {
 	var takers []*member
 	for _, m := range r.s.drives.list() {
-		if s, _ := m.state(); m.Drive != nil && (s == DriveWell || s == DriveFull) {
+		if s, _ := m.state(); m.Drive != nil && s <= DriveFull {
 			takers = append(takers, m)
 		}
 	}

@@ -27,14 +27,15 @@ func (g *smallGroup) targets(s *Store, bytes int64) []uint16 {
 	if s.newID(&seed) != nil {
 		return nil
 	}
-	g.drives = s.drives.layout().Choose(seed, s.o.ParityShards+1, s.o.ParityShards)
+	g.drives = s.drives.layout(false).Choose(seed, s.o.ParityShards+1, s.o.ParityShards)
 	g.left = groupedBytes
 	return g.drives
 }
 
+// allWell: all of them take shards.
 func (d *drives) allWell(numbers []uint16) bool {
 	for _, n := range numbers {
-		if m := d.find(n); m == nil || !m.well() {
+		if m := d.find(n); m == nil || !m.takes(false) {
 			return false
 		}
 	}

@@ -16,6 +16,7 @@ import (
 type Options struct {
 	Host   *host.Host
 	Drives []string // folders
+	Labels []Labels // of Drives, by their place; the zero value leaves a drive the labels that it has
 
 	DataShards   int // k; default 4. Of an existing store: 0, or what it has.
 	ParityShards int // m; default 2; -1: none
@@ -37,7 +38,8 @@ type Options struct {
 	RepairPause     time.Duration // between two background repairs; default 5 s
 	SweepPause      time.Duration // between two background sweeps; default 10 min
 	PackPause       time.Duration // between two looks at what is to be packed; default 10 s
-	TidyRate        int64         // bytes a second that packing and reclamation move; default 64 MiB
+	TidyRate        int64         // bytes a second that packing, reclamation and balance move; default 64 MiB
+	BalancePause    time.Duration // between two looks at how even the drives are; default 1 h
 	Events          Events
 
 	checkpointInRoot int   // bytes; default: the constant; tests take less
@@ -48,7 +50,7 @@ func (o *Options) setDefaults() {
 	set(&o.DataShards, 4)
 	set(&o.ParityShards, 2)
 	o.ParityShards = max(o.ParityShards, 0)
-	set(&o.DriveTimeout, 2*time.Second)
+	set(&o.DriveTimeout, driveTimeoutDefault)
 	set(&o.HedgeDelay, 100*time.Millisecond)
 	set(&o.StripesInFlight, 16)
 	set(&o.PartBytesMin, PartBytesMin)
@@ -59,7 +61,10 @@ func (o *Options) setDefaults() {
 	set(&o.checkpointInRoot, checkpointInRoot)
 	set(&o.PackPause, 10*time.Second)
 	set(&o.TidyRate, 64<<20)
+	set(&o.BalancePause, time.Hour)
 }
+
+const driveTimeoutDefault = 2 * time.Second
 
 func set[T comparable](v *T, standard T) {
 	var zero T
@@ -80,6 +85,7 @@ type Events struct {
 	ShardBad    func(stripe [16]byte, shard int, drive uint16, cause error) // a read met a bad shard
 	Checkpoint  func(through uint64, err error)
 	ViewRebuilt func(dir string, applied uint64)
+	Moved       func(kind string, report RepairReport, err error) // a drain or a balance ended, or was cut off
 }
 
 func (e *Events) driveDown(n uint16, cause error) {
@@ -120,7 +126,9 @@ type Store struct {
 	journal   *journal.Journal // the index's log; the index closes it
 	repairing sync.Mutex       // one repair at a time
 	sweeping  sync.Mutex       // one sweep at a time
-	adopting  sync.Mutex       // guards strays; held while a drive is taken in
+	arranging sync.Mutex       // one change of the layout at a time
+	moves     moves            // of shards, off drives that drain and for balance
+	strange   sync.Mutex       // guards strays
 	strays    []DriveStatus    // folders given that are no drives of the store
 
 	life       context.Context // of background work; ends with Close
@@ -148,6 +156,7 @@ func newStore(o Options, idx index.Index, members []*member) (*Store, error) {
 	s.pace.clock, s.pace.rate, s.pace.busy, s.pace.hurry = o.Host.Clock, o.TidyRate, s.busy, s.crowded
 	s.roots.s = s
 	s.repairs.init(o.Host.Clock.Now)
+	s.moves.init()
 	s.life, s.end = context.WithCancel(context.Background())
 	return s, nil
 }

@@ -42,7 +42,6 @@ func Open(ctx context.Context, o Options) (*Local, error) {
 	o.setDefaults()
 	l := &Local{
 		opts:    o,
-		places:  places{fs: o.FS, dirs: append([]string{o.Dir}, o.Spares...)},
 		queue:   make(chan *proposal, queueMax),
 		errands: make(chan func()),
 		nudge:   make(chan struct{}, 1),
@@ -51,6 +50,7 @@ func Open(ctx context.Context, o Options) (*Local, error) {
 		due:     make(chan struct{}, 1),
 	}
 	l.gate.init()
+	l.places.init(o.FS, append([]string{o.Dir}, o.Spares...))
 	m, err := l.openView(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open index: %w", err)

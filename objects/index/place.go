@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/tarnlake/tarn/host"
 )
@@ -23,14 +24,21 @@ var ErrView = errors.New("index: no folder can hold the view")
 
 // places are the folders that may hold views, best first.
 type places struct {
-	fs   host.FS
+	fs host.FS
+
+	mu   sync.Mutex // never held across I/O
 	dirs []string
+}
+
+func (p *places) init(fs host.FS, dirs []string) {
+	p.fs = fs
+	p.set(dirs)
 }
 
 // views lists the view folders, the best place's newest first.
 func (p *places) views() []string {
 	var out []string
-	for _, dir := range p.dirs {
+	for _, dir := range p.list() {
 		numbers := p.numbers(dir)
 		sort.Sort(sort.Reverse(sort.IntSlice(numbers)))
 		for _, n := range numbers {
@@ -60,17 +68,13 @@ func (p *places) numbers(dir string) []int {
 	return numbers
 }
 
-// fresh are folders for a new view, one a place, best first.
-func (p *places) fresh() []string {
-	out := make([]string, len(p.dirs))
-	for i, dir := range p.dirs {
-		number := 1
-		for _, n := range p.numbers(dir) {
-			number = max(number, n+1)
-		}
-		out[i] = p.path(dir, number)
+// fresh is a folder for a new view in a place.
+func (p *places) fresh(dir string) string {
+	number := 1
+	for _, n := range p.numbers(dir) {
+		number = max(number, n+1)
 	}
-	return out
+	return p.path(dir, number)
 }
 
 // removeOthers is a courtesy to the drives: what stays is removed next time.
@@ -116,7 +120,8 @@ func (l *Local) verifyView(ctx context.Context, m *Machine) error {
 // what the entries did that nobody was told of yet.
 func (l *Local) rebuild(ctx context.Context) (*Machine, []Applied, error) {
 	var errs []error
-	for _, dir := range l.places.fresh() {
+	for _, place := range l.places.list() {
+		dir := l.places.fresh(place)
 		m, done, err := l.rebuildIn(ctx, dir)
 		if err == nil {
 			l.opts.Events.ViewRebuilt(dir, m.Applied())

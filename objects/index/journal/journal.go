@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/tarnlake/tarn/objects/index"
@@ -119,7 +120,7 @@ func (j *Journal) Reconfigure(ctx context.Context) error {
 		return err
 	}
 	clear(j.write.excluded)
-	if j.healthy() {
+	if j.healthy() && !j.leaving() {
 		return j.welcome(ctx)
 	}
 	return readOnly(j.nextEpoch(ctx, nil))
@@ -153,6 +154,12 @@ func (j *Journal) healthy() bool {
 		}
 	}
 	return true
+}
+
+// leaving: a drive of the epoch is to be left, and there are others enough.
+func (j *Journal) leaving() bool {
+	left := slices.ContainsFunc(j.write.drives, func(d Drive) bool { return j.o.Leaves(d.Number()) })
+	return left && len(j.choose()) == j.o.copies()
 }
 
 func (j *Journal) closed() error {

@@ -75,6 +75,9 @@ type Options struct {
 	// Drives whose Err is nil, in their order.
 	Choose func(exclude map[uint16]bool) []Drive
 	Roots  Roots
+	// Leaves reports whether the journal shall leave a drive: its epoch is not gone
+	// on with while others can hold the next one. nil: none.
+	Leaves func(drive uint16) bool
 
 	DriveTimeout time.Duration // after which a drive counts as failed; default 2 s
 	SealBytes    int64         // written to an extent before a trim ends it; default 1 MiB
@@ -100,6 +103,9 @@ func (o *Options) complete() error {
 	}
 	if o.Choose == nil {
 		o.Choose = o.wellDrives
+	}
+	if o.Leaves == nil {
+		o.Leaves = func(uint16) bool { return false }
 	}
 	if o.DriveTimeout <= 0 {
 		o.DriveTimeout = 2 * time.Second

@@ -1,0 +1,105 @@
+package index
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// errMovedAway: the view's folder is no longer one of those that may hold it.
+var errMovedAway = errors.New("index: the view's folder may not be used")
+
+// SetDirs names anew the folders that may hold the view, best first. A view that
+// serves elsewhere goes on until MoveView, or until it fails.
+func (l *Local) SetDirs(dirs []string) { l.places.set(dirs) }
+
+// FailView gives the serving view up where it lies in dir: its drive hangs or is
+// gone, and another is made at once.
+func (l *Local) FailView(dir string, cause error) {
+	if m, _, _ := l.views.current(); m != nil && l.opts.FS.PathDir(m.opts.Dir) == dir {
+		m.fail(fmt.Errorf("%w: %w", errView, cause))
+	}
+}
+
+// MoveView makes another view where the serving one does not lie in one of the
+// folders that may hold it, while that one goes on, and then lets it go.
+func (l *Local) MoveView(ctx context.Context) error {
+	if err := l.gate.enter(); err != nil {
+		return err
+	}
+	defer l.gate.leave()
+	old, _, err := l.views.current()
+	if err != nil || old == nil || l.places.holds(l.opts.FS.PathDir(old.opts.Dir)) {
+		return err
+	}
+	m, err := l.another(ctx)
+	if err != nil {
+		return fmt.Errorf("move the index's view off %s: %w", old.opts.Dir, err)
+	}
+	if err := l.replaceView(ctx, old, m); err != nil {
+		m.Abandon()
+		return fmt.Errorf("move the index's view off %s: %w", old.opts.Dir, err)
+	}
+	if err := l.opts.FS.RemoveAll(old.opts.Dir); err != nil {
+		l.opts.Host.Log.Warn("an old index view stays", "dir", old.opts.Dir, "error", err)
+	}
+	return nil
+}
+
+// another is a view in the first place that takes one, at most a little behind.
+func (l *Local) another(ctx context.Context) (*Machine, error) {
+	var errs []error
+	for _, place := range l.places.list() {
+		dir := l.places.fresh(place)
+		m, _, err := l.rebuildIn(ctx, dir)
+		if err == nil {
+			return m, nil
+		}
+		errs = append(errs, err, l.opts.FS.RemoveAll(dir))
+	}
+	return nil, fmt.Errorf("%w: %w", ErrView, errors.Join(errs...))
+}
+
+// replaceView is an errand: nothing is appended while the last entries are applied.
+func (l *Local) replaceView(ctx context.Context, old, m *Machine) error {
+	done := make(chan error, 1)
+	errand := func() {
+		if now, _, _ := l.views.current(); now != old || old.Failure() != nil || l.sequencer.open {
+			done <- errors.New("it failed meanwhile")
+			return
+		}
+		if _, err := l.catchUp(ctx, m); err != nil {
+			done <- err
+			return
+		}
+		l.views.set(m, nil)
+		old.fail(errMovedAway)
+		old.Abandon()
+		l.tidy(m)
+		l.opts.Events.ViewRebuilt(m.opts.Dir, m.Applied())
+		done <- nil
+	}
+	select {
+	case l.errands <- errand:
+		return <-done
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.closing:
+		return ErrClosed
+	}
+}
+
+func (p *places) set(dirs []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.dirs = slices.Clone(dirs)
+}
+
+func (p *places) list() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dirs // never changed in place
+}
+
+func (p *places) holds(dir string) bool { return slices.Contains(p.list(), dir) }
