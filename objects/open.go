@@ -151,6 +151,7 @@ func (s *Store) openIndex(ctx context.Context, r *rootRecord) (index.Index, erro
 	return index.Open(ctx, index.Options{
 		Host: s.host, Log: s.journal, Dir: dirs[0], Spares: dirs[1:], Identity: r.store,
 		Checkpoints: checkpoints{s}, CheckpointBytes: s.o.CheckpointBytes, WatchKeptBytes: s.o.watchKept, CacheBytes: s.o.CacheBytes,
+		SnapshotMax: s.o.SnapshotKept, SnapshotBytes: s.o.SnapshotBytes,
 		ViewTimeout: viewPatience * min(s.o.DriveTimeout, time.Hour),
 		Events:      index.Events{ViewRebuilt: s.o.Events.ViewRebuilt},
 	})

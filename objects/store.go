@@ -34,6 +34,8 @@ type Options struct {
 	CacheBytes      int64         // of the index's cache; default 64 MiB
 	PartBytesMin    int64         // of every part of a multipart upload but the last; default 5 MiB
 	StageKept       time.Duration // in which a written blob must be committed; default 1 h
+	SnapshotKept    time.Duration // for which a snapshot of the index pins its state, and what that names; default 10 min
+	SnapshotBytes   int64         // of journal that may come meanwhile; default 1 GiB
 	ReadKept        time.Duration // for which a read that goes on keeps bytes that nothing names any more; default 1 h
 	RepairPause     time.Duration // between two background repairs; default 5 s
 	SweepPause      time.Duration // between two background sweeps; default 10 min
@@ -162,7 +164,7 @@ func newStore(o Options, idx index.Index, members []*member) (*Store, error) {
 }
 
 // Index is where the store keeps what exists.
-func (s *Store) Index() index.Index { return committing{s.idx, &s.pins, &s.tidy.backlog} }
+func (s *Store) Index() index.Index { return committing{s.idx, &s.pins, &s.tidy.backlog, &s.reads} }
 
 // Host is the outside world that the store was opened with.
 func (s *Store) Host() *host.Host { return s.host }

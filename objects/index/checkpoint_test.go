@@ -44,6 +44,45 @@ func TestSnapshotsExpireByTheClock(t *testing.T) {
 	}
 }
 
+// TestSnapshotsExpireByWhatCameAfterThem, the oldest first.
+func TestSnapshotsExpireByWhatCameAfterThem(t *testing.T) {
+	s := newStore(1)
+	o := s.options()
+	o.SnapshotBytes = 20 << 10
+	i := indextest.Open(t, o)
+	defer closed(t, i)
+	mustCommit(t, i, variety(0))
+	pin := func() index.Snapshot {
+		pinned, err := i.Snapshot(background)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pinned
+	}
+	first := pin()
+	defer first.Close()
+	for range 15 {
+		mustCommit(t, i, variety(4)) // of some 560 bytes
+	}
+	second := pin()
+	defer second.Close()
+	for range 15 {
+		mustCommit(t, i, variety(4))
+	}
+	if item, err := first.Get(background, []byte("k00")); err != nil || item.Version != 1 {
+		t.Fatalf("before the bound: %+v, %v", item, err)
+	}
+	for range 15 {
+		mustCommit(t, i, variety(4))
+	}
+	if _, err := first.Get(background, []byte("k00")); !errors.Is(err, index.ErrSnapshotExpired) {
+		t.Fatalf("after the bound: %v, want ErrSnapshotExpired", err)
+	}
+	if _, err := second.Get(background, []byte("k00")); err != nil {
+		t.Fatalf("the younger one: %v", err)
+	}
+}
+
 // TestWatchersSeeTheSameAfterReopenAndRebuild: what took effect does not depend
 // on who evaluates it when.
 func TestWatchersSeeTheSameAfterReopenAndRebuild(t *testing.T) {

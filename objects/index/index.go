@@ -23,7 +23,8 @@ var (
 	ErrTooLarge = errors.New("index: transaction too large")
 	// ErrCompacted: the position lies before the log's kept part. Start from a Snapshot.
 	ErrCompacted = errors.New("index: position is no longer kept")
-	// ErrSnapshotExpired: the snapshot was held longer than its bound.
+	// ErrSnapshotExpired: the snapshot was held longer than its bound, of time or of
+	// what was written meanwhile.
 	ErrSnapshotExpired = errors.New("index: snapshot expired")
 	// ErrReadOnly: too few drives are well to make an entry durable. Nothing was
 	// written; retry once drives are back.

@@ -28,6 +28,8 @@ type Local struct {
 	end     context.CancelFunc
 	tasks   sync.WaitGroup // sequencer and checkpointer; Close waits
 
+	logged atomic.Int64 // bytes appended by this process
+
 	checkpointing sync.Mutex // one checkpoint at a time
 	due           chan struct{}
 
@@ -134,10 +136,11 @@ func (l *Local) Get(ctx context.Context, key []byte) (Item, error) {
 	return reading(ctx, l, func(m *Machine) (Item, error) { return m.Get(key) })
 }
 
-// Snapshot pins the present state for at most Options.SnapshotMax.
+// Snapshot pins the present state for at most Options.SnapshotMax, and until
+// Options.SnapshotBytes of log came after it.
 func (l *Local) Snapshot(ctx context.Context) (Snapshot, error) {
 	return reading(ctx, l, func(m *Machine) (Snapshot, error) {
-		return m.Snapshot(l.opts.Host.Clock, l.opts.SnapshotMax)
+		return m.snapshot(l.opts.Host.Clock, l.opts.SnapshotMax, l.logged.Load())
 	})
 }
 

@@ -24,10 +24,11 @@ type Options struct {
 	CheckpointBytes int64       // of log after which one is taken; default 64 MiB
 	WatchKeptBytes  int64       // of log that are kept for watchers; default 16 MiB
 
-	SnapshotMax time.Duration // how long a snapshot pins its state; default 10 min
-	CacheBytes  int64         // of Pebble's block cache; default 64 MiB
-	Shard       uint32        // whose positions this index gives
-	Identity    [16]byte      // of the store: another's view or checkpoint is refused
+	SnapshotMax   time.Duration // how long a snapshot pins its state; default 10 min
+	SnapshotBytes int64         // of log that may come meanwhile; default 1 GiB
+	CacheBytes    int64         // of Pebble's block cache; default 64 MiB
+	Shard         uint32        // whose positions this index gives
+	Identity      [16]byte      // of the store: another's view or checkpoint is refused
 
 	Events Events
 }
@@ -55,6 +56,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.SnapshotMax == 0 {
 		o.SnapshotMax = 10 * time.Minute
+	}
+	if o.SnapshotBytes == 0 {
+		o.SnapshotBytes = 1 << 30
 	}
 	e := &o.Events
 	if e.Checkpointed == nil {

@@ -48,6 +48,7 @@ func (s *snapshotSet) expireAll(cause error) {
 type viewSnapshot struct {
 	m        *Machine
 	position Position
+	logged   int64       // bytes of log that had come when it was taken
 	stop     func() bool // of the timer
 
 	mu struct {
@@ -58,12 +59,31 @@ type viewSnapshot struct {
 	}
 }
 
+// expireBefore ends those that were taken before so many bytes of log had come.
+func (s *snapshotSet) expireBefore(logged int64) {
+	s.mu.Lock()
+	var old []*viewSnapshot
+	for v := range s.open {
+		if v.logged < logged {
+			old = append(old, v)
+		}
+	}
+	s.mu.Unlock()
+	for _, v := range old {
+		v.end(ErrSnapshotExpired)
+	}
+}
+
 // Snapshot pins the applied state for at most bound.
 func (m *Machine) Snapshot(clock host.Clock, bound time.Duration) (Snapshot, error) {
+	return m.snapshot(clock, bound, 0)
+}
+
+func (m *Machine) snapshot(clock host.Clock, bound time.Duration, logged int64) (Snapshot, error) {
 	if err := m.enter(); err != nil {
 		return nil, err
 	}
-	v := &viewSnapshot{m: m}
+	v := &viewSnapshot{m: m, logged: logged}
 	v.mu.pinned = m.db.NewSnapshot()
 	s, err := m.stateOf(v.mu.pinned)
 	if err != nil {
