@@ -30,6 +30,7 @@ const (
 	parity      = 2
 	partMin     = 100
 	stageKept   = time.Hour
+	never       = 10 * time.Hour // longer than any trial
 	bucket      = "lake"
 	extentBytes = 192 << 10
 )
@@ -79,6 +80,15 @@ func newClock() *clock { return &clock{Clock: host.Real(nil).Clock} }
 
 func (c *clock) Now() time.Time { return c.Clock.Now().Add(time.Duration(c.ahead.Load())) }
 
+// AfterFunc forgets what is not due within the trial, for a timer would keep the
+// whole store in memory long after its end.
+func (c *clock) AfterFunc(d time.Duration, f func()) (stop func() bool) {
+	if d >= never {
+		return func() bool { return true }
+	}
+	return c.Clock.AfterFunc(d, f)
+}
+
 func (c *clock) forward(d time.Duration) { c.ahead.Add(int64(d)) }
 
 // hosts made so far: no two have the same entropy, for what a store draws of it
@@ -94,7 +104,7 @@ func options(h *host.Host) objects.Options {
 	return objects.Options{
 		Host: h, Drives: folders, AutoFormat: true, PartBytesMin: partMin, StageKept: stageKept,
 		ExtentBytes: extentBytes, CacheBytes: 256 << 10, CheckpointBytes: 8 << 10,
-		DriveTimeout: time.Hour, HedgeDelay: time.Hour, RepairPause: 9999 * time.Hour, SweepPause: 9999 * time.Hour,
+		DriveTimeout: 3 * never, HedgeDelay: never, RepairPause: 9 * never, SweepPause: 9 * never,
 	}
 }
 
