@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""Measures named peers, one thread, on the files of data.py: lines of JSON as main.go prints them.
+
+peers.py FOLDER DIM [hnswlib faiss usearch]
+"""
+
+import json
+import pathlib
+import sys
+import time
+
+import numpy as np
+
+
+def say(**line):
+    print(json.dumps(line), flush=True)
+
+
+def curve(what, search, queries, data, limits, points, rounds=3):
+    """search(point) gives a function of one query, which answers with ids."""
+    for point in points:
+        ask = search(point)
+        best, best_cpu, found = 1e9, 1e9, 0
+        for _ in range(rounds + 1):
+            began, cpu = time.perf_counter(), time.process_time()
+            answers = [ask(q) for q in queries]
+            best, best_cpu = min(best, time.perf_counter() - began), min(best_cpu, time.process_time() - cpu)
+        for answer, q, limit in zip(answers, queries, limits):
+            found += int((1 - data[np.asarray(answer).ravel().astype(np.int64)] @ q.ravel() <= limit + 1e-6).sum())
+        say(what=what, point=point, recall=found / 10 / len(queries), qps=len(queries) / best, cpu_us=best_cpu / len(queries) * 1e6)
+
+
+def built(what, n, began, cpu):
+    say(what=what, built_s=time.perf_counter() - began, cpu_s=time.process_time() - cpu, vectors_per_cpu_s=n / (time.process_time() - cpu))
+
+
+def hnswlib(data, queries, limits):
+    import hnswlib as h
+
+    for m, ef in ((16, 200), (32, 400)):
+        began, cpu = time.perf_counter(), time.process_time()
+        index = h.Index(space="ip", dim=data.shape[1])
+        index.init_index(max_elements=len(data), M=m, ef_construction=ef)
+        index.set_num_threads(1)
+        index.add_items(data)
+        what = f"hnswlib M={m} efC={ef}"
+        built(what, len(data), began, cpu)
+
+        def search(point):
+            index.set_ef(point)
+            return lambda q: index.knn_query(q, k=10)[0]
+
+        curve(what, search, queries, data, limits, (20, 40, 80, 120, 200, 400, 800))
+
+
+def faiss(data, queries, limits):
+    import faiss as f
+
+    f.omp_set_num_threads(1)
+    n, dim = data.shape
+    lists = int(4 * np.sqrt(n))
+    rows = [q[None] for q in queries]
+    kinds = {
+        f"IVF{lists},PQ{dim // 2}x4fs,RFlat": (f"IVF{lists},PQ{dim // 2}x4fs,RFlat", "refine"),
+        f"IVF{lists},RaBitQ": (f"IVF{lists},RaBitQ,RFlat", "refine"),
+        "HNSW32": ("HNSW32", "ef"),
+    }
+    for name, (factory, how) in kinds.items():
+        try:
+            began, cpu = time.perf_counter(), time.process_time()
+            index = f.index_factory(dim, factory, f.METRIC_INNER_PRODUCT)
+            index.train(data)
+            index.add(data)
+            built("faiss " + name, n, began, cpu)
+            space = f.ParameterSpace()
+
+            def search(point):
+                if how == "ef":
+                    space.set_index_parameter(index, "efSearch", point)
+                else:
+                    space.set_index_parameter(index, "nprobe", point)
+                    space.set_index_parameter(index, "k_factor_rf", 10)
+                return lambda q: index.search(q, 10)[1]
+
+            curve("faiss " + name, search, rows, data, limits, (8, 16, 32, 64, 128, 256) if how != "ef" else (20, 40, 80, 160, 320))
+        except Exception as e:  # a peer that this version does not have
+            say(what="faiss " + name, error=str(e)[:200])
+
+
+def usearch(data, queries, limits):
+    from usearch.index import Index
+
+    began, cpu = time.perf_counter(), time.process_time()
+    index = Index(ndim=data.shape[1], metric="ip", dtype="f32", connectivity=16, expansion_add=200)
+    index.add(np.arange(len(data)), data, threads=1)
+    built("usearch M=16", len(data), began, cpu)
+
+    def search(point):
+        index.expansion_search = point
+        return lambda q: index.search(q, 10, threads=1).keys
+
+    curve("usearch M=16", search, queries, data, limits, (20, 40, 80, 160, 320))
+
+
+def main():
+    folder, dim = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+    data = np.fromfile(folder / "data.f32", dtype="<f4").reshape(-1, dim)
+    queries = np.fromfile(folder / "queries.f32", dtype="<f4").reshape(-1, dim)
+    limits = np.fromfile(folder / "distances.f32", dtype="<f4").reshape(len(queries), -1)[:, 9]
+    for name in sys.argv[3:] or ("hnswlib", "faiss", "usearch"):
+        {"hnswlib": hnswlib, "faiss": faiss, "usearch": usearch}[name](data, queries, limits)
+
+
+if __name__ == "__main__":
+    main()
