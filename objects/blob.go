@@ -90,15 +90,18 @@ func (w *blobWriter) small(ctx context.Context) (Stripe, error) {
 	return st, err
 }
 
-// large writes stripes, several at once.
+// large writes stripes, several at once. With very many bodies at once they are
+// shorter, so that what is gathered, however slowly, stays within bounds.
 func (w *blobWriter) large(ctx context.Context) (Blob, error) {
 	var b Blob
 	var written []*Stripe
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(blobStripesInFlight)
 	stripeBytes := w.s.o.DataShards * ShardBytesMax
+	w.s.gathers.enter()
+	defer w.s.gathers.leave()
 	for {
-		if err := w.fill(stripeBytes); err != nil {
+		if err := w.fill(max(w.stripeShare(b.Bytes, stripeBytes), w.body.bytes)); err != nil {
 			_ = group.Wait() // the body's error came first
 			return b, err
 		}
@@ -123,6 +126,15 @@ func (w *blobWriter) large(ctx context.Context) (Blob, error) {
 		b.Stripes = append(b.Stripes, *st)
 	}
 	return b, ctx.Err()
+}
+
+// stripesFine is after how many stripes of a blob the next ones may not be as short
+// any more, so that its list fits the transaction that names it.
+const stripesFine = 512
+
+// stripeShare is the length of the next stripe of a blob of which so much is written.
+func (w *blobWriter) stripeShare(written int64, most int) int {
+	return min(max(w.s.gathers.each(most), int(written/stripesFine)), most)
 }
 
 // stripe encodes and writes the first n bytes of a buffer, and ends it.

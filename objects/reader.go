@@ -110,6 +110,7 @@ func (r *BlobReader) NewReader(ctx context.Context, off, n int64) io.ReadCloser 
 	if n >= 0 && n < end-off {
 		end = off + n
 	}
+	r.s.aheads.enter()
 	ctx, cancel := context.WithCancel(ctx)
 	return &stream{r: r, ctx: ctx, cancel: cancel, ticket: r.s.reads.enter(), next: off, end: end}
 }
@@ -120,7 +121,7 @@ func (e errorReader) Read([]byte) (int, error) { return 0, e.err }
 func (e errorReader) Close() error             { return nil }
 
 // stream is a BlobReader's reader. Ahead of what is being read there is at most
-// one stripe.
+// one stripe, or less where very many streams are being read.
 type stream struct {
 	r      *BlobReader
 	ctx    context.Context // of the reads under way; Close ends it
@@ -183,7 +184,8 @@ func (s *stream) advance() error {
 }
 
 func (s *stream) fetchAhead() {
-	from, to := s.next, s.r.stripeEnd(s.next, s.end)
+	from := s.next
+	to := min(s.r.stripeEnd(from, s.end), from+int64(s.r.s.aheads.each(aheadBytesMax)))
 	s.next = to
 	answer := make(chan ahead, 1)
 	s.ahead = answer
@@ -212,6 +214,7 @@ func (s *stream) Close() error {
 		return nil
 	}
 	s.cancel()
+	s.r.s.aheads.leave()
 	s.r.s.reads.leave(s.ticket)
 	if s.ahead != nil {
 		a := <-s.ahead

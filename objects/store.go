@@ -118,6 +118,8 @@ type Store struct {
 	pool    *erasure.Pool // stripes being written
 	pins    pins
 	group   smallGroup
+	gathers share // of large bodies being written
+	aheads  share // of streams being read
 	tidy    tidy
 	pace    pace    // of packing and reclamation
 	reads   tickets // streams and reads under way
@@ -154,6 +156,7 @@ func newStore(o Options, idx index.Index, members []*member) (*Store, error) {
 	s.drives.all = members
 	s.pool = erasure.NewPool(code, ShardBytesMax, o.StripesInFlight)
 	s.pins.init()
+	s.gathers.bytes, s.aheads.bytes = gatherBytesMax, aheadBytesMax
 	s.tidy.backlog.missed = true // what was not packed before
 	s.pace.clock, s.pace.rate, s.pace.busy, s.pace.hurry = o.Host.Clock, o.TidyRate, s.busy, s.crowded
 	s.roots.s = s

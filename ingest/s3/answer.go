@@ -134,7 +134,10 @@ func (c *call) stream(content *objects.ObjectReader, status int, off, n int64) e
 	if _, err := c.w.Write(first); err != nil {
 		return nil // the client is gone
 	}
+	patience := c.patientWriter()
+	defer patience.end()
 	for left := n - int64(len(first)); left > 0; {
+		patience.renew()
 		next := (*piece)[:min(left, pieceBytes)]
 		if _, err := io.ReadFull(body, next); err != nil {
 			return readFailed(err)

@@ -55,6 +55,7 @@ var table = []row{
 	{sigv4.ErrNoLength, "MissingContentLength", 411, "You must provide the x-amz-decoded-content-length HTTP header."},
 	{sigv4.ErrLength, "InvalidArgument", 400, ""},
 	{sigv4.ErrIncomplete, "IncompleteBody", 400, ""},
+	{errStalled, "RequestTimeout", 400, "Your socket connection to the server was not read from or written to within the timeout period."},
 	{sigv4.ErrBroken, "IncompleteBody", 400, "The body could not be read to its end."},
 	{sigv4.ErrChunk, "InvalidRequest", 400, ""},
 	{sigv4.ErrChunkSignature, "SignatureDoesNotMatch", 403, "The signature of a chunk does not match the one we calculated."},

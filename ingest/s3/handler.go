@@ -36,6 +36,10 @@ type Options struct {
 	DocBytesMax int64  // of an XML body; default 1 MiB
 	ServerName  string // value of the Server header; default "Tarn"
 
+	// StallMax is how long the other side may do nothing while a body is under way;
+	// default 30 s.
+	StallMax time.Duration
+
 	Events Events
 }
 
@@ -81,6 +85,7 @@ func New(o Options) *Handler {
 	setDefault(&o.ServerName, "Tarn")
 	setDefault(&o.PutBytesMax, int64(objects.PutBytesMax))
 	setDefault(&o.DocBytesMax, 1<<20)
+	setDefault(&o.StallMax, 30*time.Second)
 	return &Handler{
 		Options:  o,
 		verifier: sigv4.New(sigv4.Options{Secrets: o.Secrets, Clock: o.Host.Clock, Service: "s3"}),
@@ -161,7 +166,7 @@ func (c *call) identify() error {
 		return errToken
 	}
 	c.signed = signed
-	c.body = signed.Body(c.r.Body)
+	c.body = signed.Body(c.patientBody())
 	if signed.Presigned {
 		c.lowerHoisted()
 	}
