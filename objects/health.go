@@ -15,6 +15,7 @@ type Health struct {
 	Reason                   string           // why not
 	Devices                  int              // with a well drive: the failure domains
 	Placement                placement.Report // what may be lost
+	Groups                   int              // sets of drives that share stripes
 	Warnings                 []string         // what an operator should know or do
 	Repairing                bool
 	Repair                   RepairReport // the repair under way, else the last one
@@ -27,11 +28,11 @@ func (s *Store) Health() Health {
 		StoreID: hex.EncodeToString(s.id[:]), DataShards: s.o.DataShards, ParityShards: s.o.ParityShards,
 		Devices: report.Domains[placement.Device].Count, Placement: report,
 	}
+	record := s.roots.get()
+	h.Groups = len(record.groups)
 	h.Writable, h.Reason = s.Writable()
 	h.Repairing, h.Repair = s.repairs.progress()
-	if report.Domains[placement.Device].Tolerated == 0 && report.Well >= s.o.DataShards && s.o.ParityShards > 0 {
-		h.Warnings = append(h.Warnings, oneDomain(report))
-	}
+	h.Warnings = fewDomains(report)
 	lost := map[string]bool{} // paths of drives that are already spoken of
 	for _, d := range s.Drives() {
 		switch {
@@ -48,12 +49,25 @@ func (s *Store) Health() Health {
 	return h
 }
 
-func oneDomain(r placement.Report) string {
-	count := r.Domains[placement.Device].Count
-	if count == 1 {
-		return fmt.Sprintf("the %d drives share one device and are one failure domain: any %d folders may be lost, but not the device", r.Well, r.Shards-r.Data)
+// fewDomains says where the loss of one failure domain is more than the parity covers.
+func fewDomains(r placement.Report) (warnings []string) {
+	if r.Well < r.Data || r.Parity == 0 {
+		return nil
 	}
-	return fmt.Sprintf("the %d drives lie on %d devices, too few failure domains: the loss of one device is more than the parity covers", r.Well, count)
+	for at := placement.Zone; at < placement.Device; at++ {
+		if d := r.Domains[at]; d.Count > 1 && d.Tolerated == 0 {
+			warnings = append(warnings, fmt.Sprintf("the %d drives are in %d %ss, too few failure domains: the loss of one %s is more than the parity covers", r.Well, d.Count, at, at))
+		}
+	}
+	devices := r.Domains[placement.Device]
+	switch {
+	case devices.Tolerated > 0:
+	case devices.Count == 1:
+		warnings = append(warnings, fmt.Sprintf("the %d drives share one device and are one failure domain: any %d folders may be lost, but not the device", r.Well, r.Shards-r.Data))
+	default:
+		warnings = append(warnings, fmt.Sprintf("the %d drives lie on %d devices, too few failure domains: the loss of one device is more than the parity covers", r.Well, devices.Count))
+	}
+	return warnings
 }
 
 // Writable tells whether writes are taken now, and if not, why.

@@ -36,6 +36,7 @@ func (s *adminService) Status(ctx context.Context, req *tarnv1.StatusRequest) (*
 		Version: s.o.Version, StoreId: health.StoreID, DataShards: uint32(health.DataShards), ParityShards: uint32(health.ParityShards),
 		Writable: health.Writable, Reason: health.Reason, FailureDomains: uint32(health.Devices), Warnings: health.Warnings,
 		Buckets: uint64(len(buckets)), Started: timestamppb.New(s.started), Repair: progressOf(health.Repair, health.Repairing),
+		Move: moveOf(s.o.Store.Moves()), Placement: health.Placement.String(), Groups: uint32(health.Groups),
 	}
 	for _, d := range s.o.Store.Drives() {
 		out.Drives = append(out.Drives, driveOf(d))
@@ -54,14 +55,6 @@ func (s *adminService) Status(ctx context.Context, req *tarnv1.StatusRequest) (*
 		out.BlobsUnreadable = uint64(counts.Lost)
 	}
 	return out, nil
-}
-
-func driveOf(d objects.DriveStatus) *tarnv1.Drive {
-	return &tarnv1.Drive{
-		Number: uint32(d.Number), Path: d.Path, Id: d.ID, State: d.State.String(), Reason: d.Reason,
-		UsedBytes: uint64(d.BytesUsed), FreeBytes: uint64(d.BytesFree), TotalBytes: uint64(d.BytesTotal),
-		Device: d.Device, Journal: d.Journal, View: d.View,
-	}
 }
 
 func progressOf(r objects.RepairReport, running bool) *tarnv1.RepairProgress {

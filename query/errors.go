@@ -28,6 +28,8 @@ var codes = []struct {
 	{objects.ErrBucketExists, connect.CodeAlreadyExists},
 	{vectors.ErrIndexExists, connect.CodeAlreadyExists},
 	{objects.ErrBucketNotEmpty, connect.CodeFailedPrecondition},
+	{objects.ErrNoDrive, connect.CodeNotFound},
+	{objects.ErrDriveNeeded, connect.CodeFailedPrecondition},
 	{objects.ErrPrecondition, connect.CodeFailedPrecondition},
 	{objects.ErrConflict, connect.CodeAborted},
 	{objects.ErrTooLarge, connect.CodeInvalidArgument},

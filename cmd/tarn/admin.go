@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,60 +48,19 @@ func printStatus(w io.Writer, s *tarnv1.StatusResponse) error {
 	if r := s.Repair; r.GetRunning() || r.GetUnrepairable() > 0 {
 		fmt.Fprintf(w, "repair: %d scanned, %d damaged, %d healed, %d with too few shards left\n", r.Scanned, r.Damaged, r.Healed, r.Unrepairable)
 	}
+	if m := s.Move; m.GetRunning() {
+		fmt.Fprintf(w, "%s: %d stripes, %s moved\n", m.Kind, m.Stripes, byteCount(m.Bytes))
+	} else if m.GetError() != "" {
+		fmt.Fprintf(w, "%s ended early: %s\n", m.Kind, m.Error)
+	}
+	fmt.Fprintf(w, "placement: %s; %d drive groups\n", s.Placement, s.Groups)
 	for spare, n := range s.BlobsBySpareShards {
 		fmt.Fprintf(w, "redundancy: %d blobs stand the loss of %d more drives\n", n, spare)
 	}
 	if s.BlobsUnreadable > 0 {
 		fmt.Fprintf(w, "redundancy: %d blobs cannot be read until drives come back\n", s.BlobsUnreadable)
 	}
-	return driveTable(s).print(w, "table")
-}
-
-func driveTable(s *tarnv1.StatusResponse) *table {
-	t := &table{columns: []string{"Drive", "State", "Used", "Free", "Device", "Journal", "View", "Path", "Reason"}}
-	for _, d := range s.Drives {
-		t.add(d.Number, d.State, byteCount(d.UsedBytes), byteCount(d.FreeBytes), d.Device, d.Journal, d.View, d.Path, d.Reason)
-	}
-	return t
-}
-
-func driveCommand(c *client) *cobra.Command {
-	cmd := &cobra.Command{Use: "drive", Short: "Show, adopt and format drives"}
-	cmd.AddCommand(
-		driveFormatCommand(),
-		&cobra.Command{
-			Use: "ls", Short: "List the drives", Args: cobra.NoArgs,
-			RunE: func(cmd *cobra.Command, _ []string) error {
-				admin, err := c.admin(cmd.Context())
-				if err != nil {
-					return err
-				}
-				s, err := admin.Status(cmd.Context(), &tarnv1.StatusRequest{})
-				if err != nil {
-					return err
-				}
-				return driveTable(s).print(cmd.OutOrStdout(), c.output)
-			},
-		},
-		&cobra.Command{
-			Use: "adopt PATH", Short: "Take an empty folder of the server in as a drive", Args: exactly(1),
-			RunE: func(cmd *cobra.Command, args []string) error {
-				admin, err := c.admin(cmd.Context())
-				if err != nil {
-					return err
-				}
-				full, err := filepath.Abs(args[0])
-				if err != nil {
-					return err
-				}
-				res, err := admin.AdoptDrive(cmd.Context(), &tarnv1.AdoptDriveRequest{Path: full})
-				if err != nil {
-					return err
-				}
-				return driveTable(&tarnv1.StatusResponse{Drives: []*tarnv1.Drive{res.Drive}}).print(cmd.OutOrStdout(), c.output)
-			},
-		})
-	return cmd
+	return driveTable(s.Drives...).print(w, "table")
 }
 
 func repairCommand(c *client) *cobra.Command {

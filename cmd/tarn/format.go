@@ -22,15 +22,18 @@ func driveFormatCommand() *cobra.Command {
 			if len(args) < data+parity {
 				return &usageError{fmt.Sprintf("%d folders given, but %d+%d needs at least %d", len(args), data, parity, data+parity)}
 			}
-			folders := make([]string, len(args))
-			for i, a := range args {
+			folders, labels, err := splitLabels(args)
+			if err != nil {
+				return &usageError{err.Error()}
+			}
+			for i, a := range folders {
 				full, err := filepath.Abs(a)
 				if err != nil {
 					return &usageError{err.Error()}
 				}
 				folders[i] = full
 			}
-			err := objects.Format(cmd.Context(), objects.Options{Host: host.Real(newLog(os.Stderr, "warn")), Drives: folders, DataShards: data, ParityShards: parity})
+			err = objects.Format(cmd.Context(), objects.Options{Host: host.Real(newLog(os.Stderr, "warn")), Drives: folders, Labels: labels, DataShards: data, ParityShards: parity})
 			if err != nil {
 				return err
 			}

@@ -79,9 +79,12 @@ func openLake(ctx context.Context, h *host.Host, out io.Writer, s settings, mast
 		}
 		folders[i] = full
 	}
-	var err error
+	_, labels, err := splitLabels(s.Drives)
+	if err != nil {
+		return nil, &settingError{"drives", err.Error()}
+	}
 	l.store, err = objects.Open(ctx, objects.Options{
-		Host: h, Drives: folders, DataShards: s.DataShards, ParityShards: s.ParityShards, AutoFormat: own,
+		Host: h, Drives: folders, Labels: labels, DataShards: s.DataShards, ParityShards: s.ParityShards, AutoFormat: own,
 		ExtentBytes: int64(s.ExtentMiB) << 20, DriveTimeout: s.DriveTimeout, Events: l.storeEvents(),
 	})
 	if err != nil {
@@ -90,6 +93,7 @@ func openLake(ctx context.Context, h *host.Host, out io.Writer, s settings, mast
 		}
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
+	l.metrics.registry.MustRegister(driveMeters{l.store, h.Clock})
 	if err := l.openUpper(ctx, master); err != nil {
 		l.close()
 		return nil, err
@@ -140,6 +144,9 @@ func (l *lake) storeEvents() objects.Events {
 				return
 			}
 			log.Info("repair", "scanned", r.Scanned, "damaged", r.Damaged, "healed", r.Healed, "unrepairable", r.Unrepairable, "bytes", r.BytesWritten, "error", err)
+		},
+		Moved: func(kind string, r objects.RepairReport, err error) {
+			log.Info(kind, "stripes", r.Healed, "bytes", r.BytesWritten, "unplaced", r.Damaged-r.Healed, "error", err)
 		},
 		ViewRebuilt: func(dir string, applied uint64) {
 			if applied > 0 {

@@ -41,7 +41,7 @@ func (e *settingError) Error() string { return "setting " + e.name + ": " + e.re
 func serveFlags(f *pflag.FlagSet) {
 	f.String("listen", "127.0.0.1:9000", "address of the one port")
 	f.String("data", "./tarn-data", "folder of the credentials and the master key, and of the drives when --drives is not given")
-	f.StringSlice("drives", nil, "folders of real drives, separated by commas")
+	f.StringSlice("drives", nil, "folders of real drives, separated by commas, with labels where there are: zone=a:rack=r1:node=n1:/mnt/d1")
 	f.Int("data-shards", 0, "k: shards of a stripe that hold data (default 4, or what the store has)")
 	f.Int("parity-shards", 0, "m: shards of a stripe that may be lost (default 2, or what the store has)")
 	f.String("domain", "localhost", "domain under which bucket names are hosts: BUCKET.DOMAIN")
@@ -140,8 +140,12 @@ func (s *settings) check() error {
 	case logLevels[s.LogLevel] == nil:
 		return &settingError{"log-level", fmt.Sprintf("%q is not debug, info, warn or error", s.LogLevel)}
 	}
+	paths, _, err := splitLabels(s.Drives)
+	if err != nil {
+		return &settingError{"drives", err.Error()}
+	}
 	seen := map[string]bool{}
-	for _, d := range s.Drives {
+	for _, d := range paths {
 		if c := filepath.Clean(d); seen[c] {
 			return &settingError{"drives", d + " is named twice"}
 		} else {
@@ -173,7 +177,8 @@ func orElse(n, otherwise int) int {
 // stripe has shards, or as many as are there already.
 func (s *settings) folders() (paths []string, own bool) {
 	if len(s.Drives) > 0 {
-		return s.Drives, false
+		paths, _, _ = splitLabels(s.Drives) // they were checked
+		return paths, false
 	}
 	n := orElse(s.DataShards, shardsDefault.data) + orElse(s.ParityShards, shardsDefault.parity)
 	for i := 1; ; i++ {

@@ -71,7 +71,7 @@ type Drive struct {
 	Number        uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
 	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
 	Id            string                 `protobuf:"bytes,3,opt,name=id,proto3" json:"id,omitempty"`
-	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"` // well, slow, failed, missing, full, foreign
+	State         string                 `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"` // well, draining, full, failed, slow, missing, foreign, corrupt, format, retired
 	Reason        string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
 	UsedBytes     uint64                 `protobuf:"varint,6,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"` // by this store's extents
 	FreeBytes     uint64                 `protobuf:"varint,7,opt,name=free_bytes,json=freeBytes,proto3" json:"free_bytes,omitempty"` // of the device
@@ -79,6 +79,14 @@ type Drive struct {
 	Device        string                 `protobuf:"bytes,9,opt,name=device,proto3" json:"device,omitempty"`     // drives with the same device are one failure domain
 	Journal       bool                   `protobuf:"varint,10,opt,name=journal,proto3" json:"journal,omitempty"` // holds a copy of the journal now
 	View          bool                   `protobuf:"varint,11,opt,name=view,proto3" json:"view,omitempty"`       // holds the index's view now
+	Since         *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=since,proto3" json:"since,omitempty"`      // when the state began, or was first seen
+	Zone          string                 `protobuf:"bytes,13,opt,name=zone,proto3" json:"zone,omitempty"`        // the labels: drives with the same ones may fail at once
+	Rack          string                 `protobuf:"bytes,14,opt,name=rack,proto3" json:"rack,omitempty"`
+	Node          string                 `protobuf:"bytes,15,opt,name=node,proto3" json:"node,omitempty"`
+	Draining      bool                   `protobuf:"varint,16,opt,name=draining,proto3" json:"draining,omitempty"`                       // takes no new shards, and loses those that it has
+	Drained       bool                   `protobuf:"varint,17,opt,name=drained,proto3" json:"drained,omitempty"`                         // while draining: nothing lies on it any more
+	ShardsLeft    uint64                 `protobuf:"varint,18,opt,name=shards_left,json=shardsLeft,proto3" json:"shards_left,omitempty"` // while draining: that lie on it, as last counted
+	BytesLeft     uint64                 `protobuf:"varint,19,opt,name=bytes_left,json=bytesLeft,proto3" json:"bytes_left,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -190,6 +198,555 @@ func (x *Drive) GetView() bool {
 	return false
 }
 
+func (x *Drive) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Drive) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *Drive) GetRack() string {
+	if x != nil {
+		return x.Rack
+	}
+	return ""
+}
+
+func (x *Drive) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Drive) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
+}
+
+func (x *Drive) GetDrained() bool {
+	if x != nil {
+		return x.Drained
+	}
+	return false
+}
+
+func (x *Drive) GetShardsLeft() uint64 {
+	if x != nil {
+		return x.ShardsLeft
+	}
+	return 0
+}
+
+func (x *Drive) GetBytesLeft() uint64 {
+	if x != nil {
+		return x.BytesLeft
+	}
+	return 0
+}
+
+type AddDriveRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"` // on the server
+	Zone          string                 `protobuf:"bytes,2,opt,name=zone,proto3" json:"zone,omitempty"`
+	Rack          string                 `protobuf:"bytes,3,opt,name=rack,proto3" json:"rack,omitempty"`
+	Node          string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddDriveRequest) Reset() {
+	*x = AddDriveRequest{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddDriveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddDriveRequest) ProtoMessage() {}
+
+func (x *AddDriveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddDriveRequest.ProtoReflect.Descriptor instead.
+func (*AddDriveRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *AddDriveRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *AddDriveRequest) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *AddDriveRequest) GetRack() string {
+	if x != nil {
+		return x.Rack
+	}
+	return ""
+}
+
+func (x *AddDriveRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+type AddDriveResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Drive         *Drive                 `protobuf:"bytes,1,opt,name=drive,proto3" json:"drive,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddDriveResponse) Reset() {
+	*x = AddDriveResponse{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddDriveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddDriveResponse) ProtoMessage() {}
+
+func (x *AddDriveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddDriveResponse.ProtoReflect.Descriptor instead.
+func (*AddDriveResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *AddDriveResponse) GetDrive() *Drive {
+	if x != nil {
+		return x.Drive
+	}
+	return nil
+}
+
+type DrainDriveRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Keep          bool                   `protobuf:"varint,2,opt,name=keep,proto3" json:"keep,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainDriveRequest) Reset() {
+	*x = DrainDriveRequest{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainDriveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainDriveRequest) ProtoMessage() {}
+
+func (x *DrainDriveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainDriveRequest.ProtoReflect.Descriptor instead.
+func (*DrainDriveRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *DrainDriveRequest) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *DrainDriveRequest) GetKeep() bool {
+	if x != nil {
+		return x.Keep
+	}
+	return false
+}
+
+type DrainDriveResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Drive         *Drive                 `protobuf:"bytes,1,opt,name=drive,proto3" json:"drive,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainDriveResponse) Reset() {
+	*x = DrainDriveResponse{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainDriveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainDriveResponse) ProtoMessage() {}
+
+func (x *DrainDriveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainDriveResponse.ProtoReflect.Descriptor instead.
+func (*DrainDriveResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *DrainDriveResponse) GetDrive() *Drive {
+	if x != nil {
+		return x.Drive
+	}
+	return nil
+}
+
+type RemoveDriveRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Force         bool                   `protobuf:"varint,2,opt,name=force,proto3" json:"force,omitempty"` // although shards lie on it, where every stripe keeps enough others
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveDriveRequest) Reset() {
+	*x = RemoveDriveRequest{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveDriveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveDriveRequest) ProtoMessage() {}
+
+func (x *RemoveDriveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveDriveRequest.ProtoReflect.Descriptor instead.
+func (*RemoveDriveRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RemoveDriveRequest) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *RemoveDriveRequest) GetForce() bool {
+	if x != nil {
+		return x.Force
+	}
+	return false
+}
+
+type RemoveDriveResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RemoveDriveResponse) Reset() {
+	*x = RemoveDriveResponse{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RemoveDriveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RemoveDriveResponse) ProtoMessage() {}
+
+func (x *RemoveDriveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RemoveDriveResponse.ProtoReflect.Descriptor instead.
+func (*RemoveDriveResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{7}
+}
+
+type LabelDriveRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Number        uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Zone          string                 `protobuf:"bytes,2,opt,name=zone,proto3" json:"zone,omitempty"` // empty: none
+	Rack          string                 `protobuf:"bytes,3,opt,name=rack,proto3" json:"rack,omitempty"`
+	Node          string                 `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelDriveRequest) Reset() {
+	*x = LabelDriveRequest{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelDriveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelDriveRequest) ProtoMessage() {}
+
+func (x *LabelDriveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelDriveRequest.ProtoReflect.Descriptor instead.
+func (*LabelDriveRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *LabelDriveRequest) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *LabelDriveRequest) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *LabelDriveRequest) GetRack() string {
+	if x != nil {
+		return x.Rack
+	}
+	return ""
+}
+
+func (x *LabelDriveRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+type LabelDriveResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Drive         *Drive                 `protobuf:"bytes,1,opt,name=drive,proto3" json:"drive,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelDriveResponse) Reset() {
+	*x = LabelDriveResponse{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelDriveResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelDriveResponse) ProtoMessage() {}
+
+func (x *LabelDriveResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelDriveResponse.ProtoReflect.Descriptor instead.
+func (*LabelDriveResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *LabelDriveResponse) GetDrive() *Drive {
+	if x != nil {
+		return x.Drive
+	}
+	return nil
+}
+
+// MoveProgress is a drain or a balance under way, else the last one.
+type MoveProgress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Kind          string                 `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"` // drain or balance
+	Running       bool                   `protobuf:"varint,2,opt,name=running,proto3" json:"running,omitempty"`
+	Stripes       uint64                 `protobuf:"varint,3,opt,name=stripes,proto3" json:"stripes,omitempty"` // moved
+	Bytes         uint64                 `protobuf:"varint,4,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Unplaced      uint64                 `protobuf:"varint,5,opt,name=unplaced,proto3" json:"unplaced,omitempty"` // stripes that found no place
+	Error         string                 `protobuf:"bytes,6,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveProgress) Reset() {
+	*x = MoveProgress{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveProgress) ProtoMessage() {}
+
+func (x *MoveProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveProgress.ProtoReflect.Descriptor instead.
+func (*MoveProgress) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *MoveProgress) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *MoveProgress) GetRunning() bool {
+	if x != nil {
+		return x.Running
+	}
+	return false
+}
+
+func (x *MoveProgress) GetStripes() uint64 {
+	if x != nil {
+		return x.Stripes
+	}
+	return 0
+}
+
+func (x *MoveProgress) GetBytes() uint64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *MoveProgress) GetUnplaced() uint64 {
+	if x != nil {
+		return x.Unplaced
+	}
+	return 0
+}
+
+func (x *MoveProgress) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
 type StatusResponse struct {
 	state              protoimpl.MessageState `protogen:"open.v1"`
 	Version            string                 `protobuf:"bytes,1,opt,name=version,proto3" json:"version,omitempty"`
@@ -206,13 +763,16 @@ type StatusResponse struct {
 	Started            *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=started,proto3" json:"started,omitempty"`
 	Repair             *RepairProgress        `protobuf:"bytes,14,opt,name=repair,proto3" json:"repair,omitempty"`                                           // the repair under way, else the last one
 	BlobsUnreadable    uint64                 `protobuf:"varint,13,opt,name=blobs_unreadable,json=blobsUnreadable,proto3" json:"blobs_unreadable,omitempty"` // with redundancy: have too few shards left right now
+	Move               *MoveProgress          `protobuf:"bytes,15,opt,name=move,proto3" json:"move,omitempty"`
+	Placement          string                 `protobuf:"bytes,16,opt,name=placement,proto3" json:"placement,omitempty"` // in a sentence: what may be lost
+	Groups             uint32                 `protobuf:"varint,17,opt,name=groups,proto3" json:"groups,omitempty"`      // sets of drives that share stripes
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[2]
+	mi := &file_tarn_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -224,7 +784,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[2]
+	mi := &file_tarn_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -237,7 +797,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{2}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *StatusResponse) GetVersion() string {
@@ -338,6 +898,27 @@ func (x *StatusResponse) GetBlobsUnreadable() uint64 {
 	return 0
 }
 
+func (x *StatusResponse) GetMove() *MoveProgress {
+	if x != nil {
+		return x.Move
+	}
+	return nil
+}
+
+func (x *StatusResponse) GetPlacement() string {
+	if x != nil {
+		return x.Placement
+	}
+	return ""
+}
+
+func (x *StatusResponse) GetGroups() uint32 {
+	if x != nil {
+		return x.Groups
+	}
+	return 0
+}
+
 type RepairProgress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Running       bool                   `protobuf:"varint,1,opt,name=running,proto3" json:"running,omitempty"`
@@ -353,7 +934,7 @@ type RepairProgress struct {
 
 func (x *RepairProgress) Reset() {
 	*x = RepairProgress{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[3]
+	mi := &file_tarn_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -365,7 +946,7 @@ func (x *RepairProgress) String() string {
 func (*RepairProgress) ProtoMessage() {}
 
 func (x *RepairProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[3]
+	mi := &file_tarn_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -378,7 +959,7 @@ func (x *RepairProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairProgress.ProtoReflect.Descriptor instead.
 func (*RepairProgress) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{3}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RepairProgress) GetRunning() bool {
@@ -439,7 +1020,7 @@ type AdoptDriveRequest struct {
 
 func (x *AdoptDriveRequest) Reset() {
 	*x = AdoptDriveRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[4]
+	mi := &file_tarn_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -451,7 +1032,7 @@ func (x *AdoptDriveRequest) String() string {
 func (*AdoptDriveRequest) ProtoMessage() {}
 
 func (x *AdoptDriveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[4]
+	mi := &file_tarn_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -464,7 +1045,7 @@ func (x *AdoptDriveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptDriveRequest.ProtoReflect.Descriptor instead.
 func (*AdoptDriveRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{4}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AdoptDriveRequest) GetPath() string {
@@ -483,7 +1064,7 @@ type AdoptDriveResponse struct {
 
 func (x *AdoptDriveResponse) Reset() {
 	*x = AdoptDriveResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[5]
+	mi := &file_tarn_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -495,7 +1076,7 @@ func (x *AdoptDriveResponse) String() string {
 func (*AdoptDriveResponse) ProtoMessage() {}
 
 func (x *AdoptDriveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[5]
+	mi := &file_tarn_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -508,7 +1089,7 @@ func (x *AdoptDriveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptDriveResponse.ProtoReflect.Descriptor instead.
 func (*AdoptDriveResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{5}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *AdoptDriveResponse) GetDrive() *Drive {
@@ -526,7 +1107,7 @@ type RepairRequest struct {
 
 func (x *RepairRequest) Reset() {
 	*x = RepairRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[6]
+	mi := &file_tarn_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -538,7 +1119,7 @@ func (x *RepairRequest) String() string {
 func (*RepairRequest) ProtoMessage() {}
 
 func (x *RepairRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[6]
+	mi := &file_tarn_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -551,7 +1132,7 @@ func (x *RepairRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairRequest.ProtoReflect.Descriptor instead.
 func (*RepairRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{6}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 type RepairResponse struct {
@@ -564,7 +1145,7 @@ type RepairResponse struct {
 
 func (x *RepairResponse) Reset() {
 	*x = RepairResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[7]
+	mi := &file_tarn_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -576,7 +1157,7 @@ func (x *RepairResponse) String() string {
 func (*RepairResponse) ProtoMessage() {}
 
 func (x *RepairResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[7]
+	mi := &file_tarn_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -589,7 +1170,7 @@ func (x *RepairResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairResponse.ProtoReflect.Descriptor instead.
 func (*RepairResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{7}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RepairResponse) GetProgress() *RepairProgress {
@@ -618,7 +1199,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[8]
+	mi := &file_tarn_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -630,7 +1211,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[8]
+	mi := &file_tarn_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -643,7 +1224,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Key) GetAccessKey() string {
@@ -683,7 +1264,7 @@ type CreateKeyRequest struct {
 
 func (x *CreateKeyRequest) Reset() {
 	*x = CreateKeyRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[9]
+	mi := &file_tarn_v1_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -695,7 +1276,7 @@ func (x *CreateKeyRequest) String() string {
 func (*CreateKeyRequest) ProtoMessage() {}
 
 func (x *CreateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[9]
+	mi := &file_tarn_v1_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -708,7 +1289,7 @@ func (x *CreateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CreateKeyRequest) GetName() string {
@@ -728,7 +1309,7 @@ type CreateKeyResponse struct {
 
 func (x *CreateKeyResponse) Reset() {
 	*x = CreateKeyResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[10]
+	mi := &file_tarn_v1_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -740,7 +1321,7 @@ func (x *CreateKeyResponse) String() string {
 func (*CreateKeyResponse) ProtoMessage() {}
 
 func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[10]
+	mi := &file_tarn_v1_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -753,7 +1334,7 @@ func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateKeyResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *CreateKeyResponse) GetKey() *Key {
@@ -778,7 +1359,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[11]
+	mi := &file_tarn_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -790,7 +1371,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[11]
+	mi := &file_tarn_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -803,7 +1384,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 type ListKeysResponse struct {
@@ -815,7 +1396,7 @@ type ListKeysResponse struct {
 
 func (x *ListKeysResponse) Reset() {
 	*x = ListKeysResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[12]
+	mi := &file_tarn_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -827,7 +1408,7 @@ func (x *ListKeysResponse) String() string {
 func (*ListKeysResponse) ProtoMessage() {}
 
 func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[12]
+	mi := &file_tarn_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -840,7 +1421,7 @@ func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListKeysResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListKeysResponse) GetKeys() []*Key {
@@ -859,7 +1440,7 @@ type DeleteKeyRequest struct {
 
 func (x *DeleteKeyRequest) Reset() {
 	*x = DeleteKeyRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[13]
+	mi := &file_tarn_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -871,7 +1452,7 @@ func (x *DeleteKeyRequest) String() string {
 func (*DeleteKeyRequest) ProtoMessage() {}
 
 func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[13]
+	mi := &file_tarn_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -884,7 +1465,7 @@ func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteKeyRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeleteKeyRequest) GetAccessKey() string {
@@ -902,7 +1483,7 @@ type DeleteKeyResponse struct {
 
 func (x *DeleteKeyResponse) Reset() {
 	*x = DeleteKeyResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[14]
+	mi := &file_tarn_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -914,7 +1495,7 @@ func (x *DeleteKeyResponse) String() string {
 func (*DeleteKeyResponse) ProtoMessage() {}
 
 func (x *DeleteKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[14]
+	mi := &file_tarn_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -927,7 +1508,7 @@ func (x *DeleteKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyResponse.ProtoReflect.Descriptor instead.
 func (*DeleteKeyResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 type LoginRequest struct {
@@ -942,7 +1523,7 @@ type LoginRequest struct {
 
 func (x *LoginRequest) Reset() {
 	*x = LoginRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[15]
+	mi := &file_tarn_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -954,7 +1535,7 @@ func (x *LoginRequest) String() string {
 func (*LoginRequest) ProtoMessage() {}
 
 func (x *LoginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[15]
+	mi := &file_tarn_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -967,7 +1548,7 @@ func (x *LoginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoginRequest.ProtoReflect.Descriptor instead.
 func (*LoginRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *LoginRequest) GetAccessKey() string {
@@ -1008,7 +1589,7 @@ type LoginResponse struct {
 
 func (x *LoginResponse) Reset() {
 	*x = LoginResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[16]
+	mi := &file_tarn_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1020,7 +1601,7 @@ func (x *LoginResponse) String() string {
 func (*LoginResponse) ProtoMessage() {}
 
 func (x *LoginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[16]
+	mi := &file_tarn_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1033,7 +1614,7 @@ func (x *LoginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoginResponse.ProtoReflect.Descriptor instead.
 func (*LoginResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *LoginResponse) GetToken() string {
@@ -1058,7 +1639,7 @@ type LogoutRequest struct {
 
 func (x *LogoutRequest) Reset() {
 	*x = LogoutRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[17]
+	mi := &file_tarn_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1070,7 +1651,7 @@ func (x *LogoutRequest) String() string {
 func (*LogoutRequest) ProtoMessage() {}
 
 func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[17]
+	mi := &file_tarn_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1083,7 +1664,7 @@ func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutRequest.ProtoReflect.Descriptor instead.
 func (*LogoutRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 type LogoutResponse struct {
@@ -1094,7 +1675,7 @@ type LogoutResponse struct {
 
 func (x *LogoutResponse) Reset() {
 	*x = LogoutResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[18]
+	mi := &file_tarn_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1106,7 +1687,7 @@ func (x *LogoutResponse) String() string {
 func (*LogoutResponse) ProtoMessage() {}
 
 func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[18]
+	mi := &file_tarn_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1119,7 +1700,7 @@ func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutResponse.ProtoReflect.Descriptor instead.
 func (*LogoutResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 type WhoAmIRequest struct {
@@ -1130,7 +1711,7 @@ type WhoAmIRequest struct {
 
 func (x *WhoAmIRequest) Reset() {
 	*x = WhoAmIRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[19]
+	mi := &file_tarn_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1142,7 +1723,7 @@ func (x *WhoAmIRequest) String() string {
 func (*WhoAmIRequest) ProtoMessage() {}
 
 func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[19]
+	mi := &file_tarn_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1155,7 +1736,7 @@ func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIRequest.ProtoReflect.Descriptor instead.
 func (*WhoAmIRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 type WhoAmIResponse struct {
@@ -1170,7 +1751,7 @@ type WhoAmIResponse struct {
 
 func (x *WhoAmIResponse) Reset() {
 	*x = WhoAmIResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[20]
+	mi := &file_tarn_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1182,7 +1763,7 @@ func (x *WhoAmIResponse) String() string {
 func (*WhoAmIResponse) ProtoMessage() {}
 
 func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[20]
+	mi := &file_tarn_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1195,7 +1776,7 @@ func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIResponse.ProtoReflect.Descriptor instead.
 func (*WhoAmIResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *WhoAmIResponse) GetAccessKey() string {
@@ -1234,7 +1815,7 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\rStatusRequest\x12\x1e\n" +
 	"\n" +
 	"redundancy\x18\x01 \x01(\bR\n" +
-	"redundancy\"\x96\x02\n" +
+	"redundancy\"\xfa\x03\n" +
 	"\x05Drive\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\x12\x0e\n" +
@@ -1250,7 +1831,47 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\x06device\x18\t \x01(\tR\x06device\x12\x18\n" +
 	"\ajournal\x18\n" +
 	" \x01(\bR\ajournal\x12\x12\n" +
-	"\x04view\x18\v \x01(\bR\x04view\"\x83\x05\n" +
+	"\x04view\x18\v \x01(\bR\x04view\x120\n" +
+	"\x05since\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x12\n" +
+	"\x04zone\x18\r \x01(\tR\x04zone\x12\x12\n" +
+	"\x04rack\x18\x0e \x01(\tR\x04rack\x12\x12\n" +
+	"\x04node\x18\x0f \x01(\tR\x04node\x12\x1a\n" +
+	"\bdraining\x18\x10 \x01(\bR\bdraining\x12\x18\n" +
+	"\adrained\x18\x11 \x01(\bR\adrained\x12\x1f\n" +
+	"\vshards_left\x18\x12 \x01(\x04R\n" +
+	"shardsLeft\x12\x1d\n" +
+	"\n" +
+	"bytes_left\x18\x13 \x01(\x04R\tbytesLeft\"a\n" +
+	"\x0fAddDriveRequest\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x12\n" +
+	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x12\n" +
+	"\x04rack\x18\x03 \x01(\tR\x04rack\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\"8\n" +
+	"\x10AddDriveResponse\x12$\n" +
+	"\x05drive\x18\x01 \x01(\v2\x0e.tarn.v1.DriveR\x05drive\"?\n" +
+	"\x11DrainDriveRequest\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n" +
+	"\x04keep\x18\x02 \x01(\bR\x04keep\":\n" +
+	"\x12DrainDriveResponse\x12$\n" +
+	"\x05drive\x18\x01 \x01(\v2\x0e.tarn.v1.DriveR\x05drive\"B\n" +
+	"\x12RemoveDriveRequest\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number\x12\x14\n" +
+	"\x05force\x18\x02 \x01(\bR\x05force\"\x15\n" +
+	"\x13RemoveDriveResponse\"g\n" +
+	"\x11LabelDriveRequest\x12\x16\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n" +
+	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x12\n" +
+	"\x04rack\x18\x03 \x01(\tR\x04rack\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\":\n" +
+	"\x12LabelDriveResponse\x12$\n" +
+	"\x05drive\x18\x01 \x01(\v2\x0e.tarn.v1.DriveR\x05drive\"\x9e\x01\n" +
+	"\fMoveProgress\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x18\n" +
+	"\arunning\x18\x02 \x01(\bR\arunning\x12\x18\n" +
+	"\astripes\x18\x03 \x01(\x04R\astripes\x12\x14\n" +
+	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\x12\x1a\n" +
+	"\bunplaced\x18\x05 \x01(\x04R\bunplaced\x12\x14\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error\"\xe4\x05\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x19\n" +
 	"\bstore_id\x18\x02 \x01(\tR\astoreId\x12\x1f\n" +
@@ -1267,7 +1888,10 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\x15blobs_by_spare_shards\x18\v \x03(\v2/.tarn.v1.StatusResponse.BlobsBySpareShardsEntryR\x12blobsBySpareShards\x124\n" +
 	"\astarted\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\astarted\x12/\n" +
 	"\x06repair\x18\x0e \x01(\v2\x17.tarn.v1.RepairProgressR\x06repair\x12)\n" +
-	"\x10blobs_unreadable\x18\r \x01(\x04R\x0fblobsUnreadable\x1aE\n" +
+	"\x10blobs_unreadable\x18\r \x01(\x04R\x0fblobsUnreadable\x12)\n" +
+	"\x04move\x18\x0f \x01(\v2\x15.tarn.v1.MoveProgressR\x04move\x12\x1c\n" +
+	"\tplacement\x18\x10 \x01(\tR\tplacement\x12\x16\n" +
+	"\x06groups\x18\x11 \x01(\rR\x06groups\x1aE\n" +
 	"\x17BlobsBySpareShardsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\rR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xd5\x01\n" +
@@ -1325,11 +1949,17 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"access_key\x18\x01 \x01(\tR\taccessKey\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04root\x18\x03 \x01(\bR\x04root\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\tR\aversion2\x96\x03\n" +
+	"\aversion\x18\x04 \x01(\tR\aversion2\xaf\x05\n" +
 	"\fAdminService\x129\n" +
 	"\x06Status\x12\x16.tarn.v1.StatusRequest\x1a\x17.tarn.v1.StatusResponse\x12E\n" +
 	"\n" +
-	"AdoptDrive\x12\x1a.tarn.v1.AdoptDriveRequest\x1a\x1b.tarn.v1.AdoptDriveResponse\x12;\n" +
+	"AdoptDrive\x12\x1a.tarn.v1.AdoptDriveRequest\x1a\x1b.tarn.v1.AdoptDriveResponse\x12?\n" +
+	"\bAddDrive\x12\x18.tarn.v1.AddDriveRequest\x1a\x19.tarn.v1.AddDriveResponse\x12E\n" +
+	"\n" +
+	"DrainDrive\x12\x1a.tarn.v1.DrainDriveRequest\x1a\x1b.tarn.v1.DrainDriveResponse\x12H\n" +
+	"\vRemoveDrive\x12\x1b.tarn.v1.RemoveDriveRequest\x1a\x1c.tarn.v1.RemoveDriveResponse\x12E\n" +
+	"\n" +
+	"LabelDrive\x12\x1a.tarn.v1.LabelDriveRequest\x1a\x1b.tarn.v1.LabelDriveResponse\x12;\n" +
 	"\x06Repair\x12\x16.tarn.v1.RepairRequest\x1a\x17.tarn.v1.RepairResponse0\x01\x12B\n" +
 	"\tCreateKey\x12\x19.tarn.v1.CreateKeyRequest\x1a\x1a.tarn.v1.CreateKeyResponse\x12?\n" +
 	"\bListKeys\x12\x18.tarn.v1.ListKeysRequest\x1a\x19.tarn.v1.ListKeysResponse\x12B\n" +
@@ -1351,66 +1981,88 @@ func file_tarn_v1_admin_proto_rawDescGZIP() []byte {
 	return file_tarn_v1_admin_proto_rawDescData
 }
 
-var file_tarn_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_tarn_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
 var file_tarn_v1_admin_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 0: tarn.v1.StatusRequest
 	(*Drive)(nil),                 // 1: tarn.v1.Drive
-	(*StatusResponse)(nil),        // 2: tarn.v1.StatusResponse
-	(*RepairProgress)(nil),        // 3: tarn.v1.RepairProgress
-	(*AdoptDriveRequest)(nil),     // 4: tarn.v1.AdoptDriveRequest
-	(*AdoptDriveResponse)(nil),    // 5: tarn.v1.AdoptDriveResponse
-	(*RepairRequest)(nil),         // 6: tarn.v1.RepairRequest
-	(*RepairResponse)(nil),        // 7: tarn.v1.RepairResponse
-	(*Key)(nil),                   // 8: tarn.v1.Key
-	(*CreateKeyRequest)(nil),      // 9: tarn.v1.CreateKeyRequest
-	(*CreateKeyResponse)(nil),     // 10: tarn.v1.CreateKeyResponse
-	(*ListKeysRequest)(nil),       // 11: tarn.v1.ListKeysRequest
-	(*ListKeysResponse)(nil),      // 12: tarn.v1.ListKeysResponse
-	(*DeleteKeyRequest)(nil),      // 13: tarn.v1.DeleteKeyRequest
-	(*DeleteKeyResponse)(nil),     // 14: tarn.v1.DeleteKeyResponse
-	(*LoginRequest)(nil),          // 15: tarn.v1.LoginRequest
-	(*LoginResponse)(nil),         // 16: tarn.v1.LoginResponse
-	(*LogoutRequest)(nil),         // 17: tarn.v1.LogoutRequest
-	(*LogoutResponse)(nil),        // 18: tarn.v1.LogoutResponse
-	(*WhoAmIRequest)(nil),         // 19: tarn.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),        // 20: tarn.v1.WhoAmIResponse
-	nil,                           // 21: tarn.v1.StatusResponse.BlobsBySpareShardsEntry
-	(*timestamppb.Timestamp)(nil), // 22: google.protobuf.Timestamp
+	(*AddDriveRequest)(nil),       // 2: tarn.v1.AddDriveRequest
+	(*AddDriveResponse)(nil),      // 3: tarn.v1.AddDriveResponse
+	(*DrainDriveRequest)(nil),     // 4: tarn.v1.DrainDriveRequest
+	(*DrainDriveResponse)(nil),    // 5: tarn.v1.DrainDriveResponse
+	(*RemoveDriveRequest)(nil),    // 6: tarn.v1.RemoveDriveRequest
+	(*RemoveDriveResponse)(nil),   // 7: tarn.v1.RemoveDriveResponse
+	(*LabelDriveRequest)(nil),     // 8: tarn.v1.LabelDriveRequest
+	(*LabelDriveResponse)(nil),    // 9: tarn.v1.LabelDriveResponse
+	(*MoveProgress)(nil),          // 10: tarn.v1.MoveProgress
+	(*StatusResponse)(nil),        // 11: tarn.v1.StatusResponse
+	(*RepairProgress)(nil),        // 12: tarn.v1.RepairProgress
+	(*AdoptDriveRequest)(nil),     // 13: tarn.v1.AdoptDriveRequest
+	(*AdoptDriveResponse)(nil),    // 14: tarn.v1.AdoptDriveResponse
+	(*RepairRequest)(nil),         // 15: tarn.v1.RepairRequest
+	(*RepairResponse)(nil),        // 16: tarn.v1.RepairResponse
+	(*Key)(nil),                   // 17: tarn.v1.Key
+	(*CreateKeyRequest)(nil),      // 18: tarn.v1.CreateKeyRequest
+	(*CreateKeyResponse)(nil),     // 19: tarn.v1.CreateKeyResponse
+	(*ListKeysRequest)(nil),       // 20: tarn.v1.ListKeysRequest
+	(*ListKeysResponse)(nil),      // 21: tarn.v1.ListKeysResponse
+	(*DeleteKeyRequest)(nil),      // 22: tarn.v1.DeleteKeyRequest
+	(*DeleteKeyResponse)(nil),     // 23: tarn.v1.DeleteKeyResponse
+	(*LoginRequest)(nil),          // 24: tarn.v1.LoginRequest
+	(*LoginResponse)(nil),         // 25: tarn.v1.LoginResponse
+	(*LogoutRequest)(nil),         // 26: tarn.v1.LogoutRequest
+	(*LogoutResponse)(nil),        // 27: tarn.v1.LogoutResponse
+	(*WhoAmIRequest)(nil),         // 28: tarn.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),        // 29: tarn.v1.WhoAmIResponse
+	nil,                           // 30: tarn.v1.StatusResponse.BlobsBySpareShardsEntry
+	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
 }
 var file_tarn_v1_admin_proto_depIdxs = []int32{
-	1,  // 0: tarn.v1.StatusResponse.drives:type_name -> tarn.v1.Drive
-	21, // 1: tarn.v1.StatusResponse.blobs_by_spare_shards:type_name -> tarn.v1.StatusResponse.BlobsBySpareShardsEntry
-	22, // 2: tarn.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
-	3,  // 3: tarn.v1.StatusResponse.repair:type_name -> tarn.v1.RepairProgress
-	1,  // 4: tarn.v1.AdoptDriveResponse.drive:type_name -> tarn.v1.Drive
-	3,  // 5: tarn.v1.RepairResponse.progress:type_name -> tarn.v1.RepairProgress
-	22, // 6: tarn.v1.Key.created:type_name -> google.protobuf.Timestamp
-	8,  // 7: tarn.v1.CreateKeyResponse.key:type_name -> tarn.v1.Key
-	8,  // 8: tarn.v1.ListKeysResponse.keys:type_name -> tarn.v1.Key
-	22, // 9: tarn.v1.LoginResponse.expires:type_name -> google.protobuf.Timestamp
-	0,  // 10: tarn.v1.AdminService.Status:input_type -> tarn.v1.StatusRequest
-	4,  // 11: tarn.v1.AdminService.AdoptDrive:input_type -> tarn.v1.AdoptDriveRequest
-	6,  // 12: tarn.v1.AdminService.Repair:input_type -> tarn.v1.RepairRequest
-	9,  // 13: tarn.v1.AdminService.CreateKey:input_type -> tarn.v1.CreateKeyRequest
-	11, // 14: tarn.v1.AdminService.ListKeys:input_type -> tarn.v1.ListKeysRequest
-	13, // 15: tarn.v1.AdminService.DeleteKey:input_type -> tarn.v1.DeleteKeyRequest
-	15, // 16: tarn.v1.SessionService.Login:input_type -> tarn.v1.LoginRequest
-	17, // 17: tarn.v1.SessionService.Logout:input_type -> tarn.v1.LogoutRequest
-	19, // 18: tarn.v1.SessionService.WhoAmI:input_type -> tarn.v1.WhoAmIRequest
-	2,  // 19: tarn.v1.AdminService.Status:output_type -> tarn.v1.StatusResponse
-	5,  // 20: tarn.v1.AdminService.AdoptDrive:output_type -> tarn.v1.AdoptDriveResponse
-	7,  // 21: tarn.v1.AdminService.Repair:output_type -> tarn.v1.RepairResponse
-	10, // 22: tarn.v1.AdminService.CreateKey:output_type -> tarn.v1.CreateKeyResponse
-	12, // 23: tarn.v1.AdminService.ListKeys:output_type -> tarn.v1.ListKeysResponse
-	14, // 24: tarn.v1.AdminService.DeleteKey:output_type -> tarn.v1.DeleteKeyResponse
-	16, // 25: tarn.v1.SessionService.Login:output_type -> tarn.v1.LoginResponse
-	18, // 26: tarn.v1.SessionService.Logout:output_type -> tarn.v1.LogoutResponse
-	20, // 27: tarn.v1.SessionService.WhoAmI:output_type -> tarn.v1.WhoAmIResponse
-	19, // [19:28] is the sub-list for method output_type
-	10, // [10:19] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	31, // 0: tarn.v1.Drive.since:type_name -> google.protobuf.Timestamp
+	1,  // 1: tarn.v1.AddDriveResponse.drive:type_name -> tarn.v1.Drive
+	1,  // 2: tarn.v1.DrainDriveResponse.drive:type_name -> tarn.v1.Drive
+	1,  // 3: tarn.v1.LabelDriveResponse.drive:type_name -> tarn.v1.Drive
+	1,  // 4: tarn.v1.StatusResponse.drives:type_name -> tarn.v1.Drive
+	30, // 5: tarn.v1.StatusResponse.blobs_by_spare_shards:type_name -> tarn.v1.StatusResponse.BlobsBySpareShardsEntry
+	31, // 6: tarn.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
+	12, // 7: tarn.v1.StatusResponse.repair:type_name -> tarn.v1.RepairProgress
+	10, // 8: tarn.v1.StatusResponse.move:type_name -> tarn.v1.MoveProgress
+	1,  // 9: tarn.v1.AdoptDriveResponse.drive:type_name -> tarn.v1.Drive
+	12, // 10: tarn.v1.RepairResponse.progress:type_name -> tarn.v1.RepairProgress
+	31, // 11: tarn.v1.Key.created:type_name -> google.protobuf.Timestamp
+	17, // 12: tarn.v1.CreateKeyResponse.key:type_name -> tarn.v1.Key
+	17, // 13: tarn.v1.ListKeysResponse.keys:type_name -> tarn.v1.Key
+	31, // 14: tarn.v1.LoginResponse.expires:type_name -> google.protobuf.Timestamp
+	0,  // 15: tarn.v1.AdminService.Status:input_type -> tarn.v1.StatusRequest
+	13, // 16: tarn.v1.AdminService.AdoptDrive:input_type -> tarn.v1.AdoptDriveRequest
+	2,  // 17: tarn.v1.AdminService.AddDrive:input_type -> tarn.v1.AddDriveRequest
+	4,  // 18: tarn.v1.AdminService.DrainDrive:input_type -> tarn.v1.DrainDriveRequest
+	6,  // 19: tarn.v1.AdminService.RemoveDrive:input_type -> tarn.v1.RemoveDriveRequest
+	8,  // 20: tarn.v1.AdminService.LabelDrive:input_type -> tarn.v1.LabelDriveRequest
+	15, // 21: tarn.v1.AdminService.Repair:input_type -> tarn.v1.RepairRequest
+	18, // 22: tarn.v1.AdminService.CreateKey:input_type -> tarn.v1.CreateKeyRequest
+	20, // 23: tarn.v1.AdminService.ListKeys:input_type -> tarn.v1.ListKeysRequest
+	22, // 24: tarn.v1.AdminService.DeleteKey:input_type -> tarn.v1.DeleteKeyRequest
+	24, // 25: tarn.v1.SessionService.Login:input_type -> tarn.v1.LoginRequest
+	26, // 26: tarn.v1.SessionService.Logout:input_type -> tarn.v1.LogoutRequest
+	28, // 27: tarn.v1.SessionService.WhoAmI:input_type -> tarn.v1.WhoAmIRequest
+	11, // 28: tarn.v1.AdminService.Status:output_type -> tarn.v1.StatusResponse
+	14, // 29: tarn.v1.AdminService.AdoptDrive:output_type -> tarn.v1.AdoptDriveResponse
+	3,  // 30: tarn.v1.AdminService.AddDrive:output_type -> tarn.v1.AddDriveResponse
+	5,  // 31: tarn.v1.AdminService.DrainDrive:output_type -> tarn.v1.DrainDriveResponse
+	7,  // 32: tarn.v1.AdminService.RemoveDrive:output_type -> tarn.v1.RemoveDriveResponse
+	9,  // 33: tarn.v1.AdminService.LabelDrive:output_type -> tarn.v1.LabelDriveResponse
+	16, // 34: tarn.v1.AdminService.Repair:output_type -> tarn.v1.RepairResponse
+	19, // 35: tarn.v1.AdminService.CreateKey:output_type -> tarn.v1.CreateKeyResponse
+	21, // 36: tarn.v1.AdminService.ListKeys:output_type -> tarn.v1.ListKeysResponse
+	23, // 37: tarn.v1.AdminService.DeleteKey:output_type -> tarn.v1.DeleteKeyResponse
+	25, // 38: tarn.v1.SessionService.Login:output_type -> tarn.v1.LoginResponse
+	27, // 39: tarn.v1.SessionService.Logout:output_type -> tarn.v1.LogoutResponse
+	29, // 40: tarn.v1.SessionService.WhoAmI:output_type -> tarn.v1.WhoAmIResponse
+	28, // [28:41] is the sub-list for method output_type
+	15, // [15:28] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_tarn_v1_admin_proto_init() }
@@ -1424,7 +2076,7 @@ func file_tarn_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_admin_proto_rawDesc), len(file_tarn_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   31,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -30,6 +30,14 @@ const (
 	AdminServiceStatusProcedure = "/tarn.v1.AdminService/Status"
 	// AdminServiceAdoptDriveProcedure is the procedure name of the AdminService's AdoptDrive RPC.
 	AdminServiceAdoptDriveProcedure = "/tarn.v1.AdminService/AdoptDrive"
+	// AdminServiceAddDriveProcedure is the procedure name of the AdminService's AddDrive RPC.
+	AdminServiceAddDriveProcedure = "/tarn.v1.AdminService/AddDrive"
+	// AdminServiceDrainDriveProcedure is the procedure name of the AdminService's DrainDrive RPC.
+	AdminServiceDrainDriveProcedure = "/tarn.v1.AdminService/DrainDrive"
+	// AdminServiceRemoveDriveProcedure is the procedure name of the AdminService's RemoveDrive RPC.
+	AdminServiceRemoveDriveProcedure = "/tarn.v1.AdminService/RemoveDrive"
+	// AdminServiceLabelDriveProcedure is the procedure name of the AdminService's LabelDrive RPC.
+	AdminServiceLabelDriveProcedure = "/tarn.v1.AdminService/LabelDrive"
 	// AdminServiceRepairProcedure is the procedure name of the AdminService's Repair RPC.
 	AdminServiceRepairProcedure = "/tarn.v1.AdminService/Repair"
 	// AdminServiceCreateKeyProcedure is the procedure name of the AdminService's CreateKey RPC.
@@ -59,6 +67,34 @@ var (
 			StreamType: connect.StreamTypeUnary,
 			Schema:     v1.File_tarn_v1_admin_proto.Services().ByName("AdminService").Methods().ByName("AdoptDrive"),
 			Procedure:  AdminServiceAdoptDriveProcedure,
+		}
+	})
+	adminServiceAddDriveSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_tarn_v1_admin_proto.Services().ByName("AdminService").Methods().ByName("AddDrive"),
+			Procedure:  AdminServiceAddDriveProcedure,
+		}
+	})
+	adminServiceDrainDriveSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_tarn_v1_admin_proto.Services().ByName("AdminService").Methods().ByName("DrainDrive"),
+			Procedure:  AdminServiceDrainDriveProcedure,
+		}
+	})
+	adminServiceRemoveDriveSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_tarn_v1_admin_proto.Services().ByName("AdminService").Methods().ByName("RemoveDrive"),
+			Procedure:  AdminServiceRemoveDriveProcedure,
+		}
+	})
+	adminServiceLabelDriveSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_tarn_v1_admin_proto.Services().ByName("AdminService").Methods().ByName("LabelDrive"),
+			Procedure:  AdminServiceLabelDriveProcedure,
 		}
 	})
 	adminServiceRepairSpec = sync.OnceValue(func() connect.Spec {
@@ -97,6 +133,15 @@ type AdminServiceClient interface {
 	Status(context.Context, *v1.StatusRequest) (*v1.StatusResponse, error)
 	// AdoptDrive takes an empty folder in as a drive of this store.
 	AdoptDrive(context.Context, *v1.AdoptDriveRequest) (*v1.AdoptDriveResponse, error)
+	// AddDrive takes an empty folder in as one drive more.
+	AddDrive(context.Context, *v1.AddDriveRequest) (*v1.AddDriveResponse, error)
+	// DrainDrive moves all that lies on a drive to others while the store serves, or,
+	// with keep, ends that. Status tells how far it is.
+	DrainDrive(context.Context, *v1.DrainDriveRequest) (*v1.DrainDriveResponse, error)
+	// RemoveDrive takes a drive on which nothing lies out of the store for good.
+	RemoveDrive(context.Context, *v1.RemoveDriveRequest) (*v1.RemoveDriveResponse, error)
+	// LabelDrive says in which zone, rack and node a drive is.
+	LabelDrive(context.Context, *v1.LabelDriveRequest) (*v1.LabelDriveResponse, error)
 	// Repair rebuilds what is missing or wrong, and reports progress until done.
 	Repair(context.Context, *v1.RepairRequest) (AdminServiceRepairClientStream, error)
 	CreateKey(context.Context, *v1.CreateKeyRequest) (*v1.CreateKeyResponse, error)
@@ -136,6 +181,15 @@ type AdminServiceHandler interface {
 	Status(context.Context, *v1.StatusRequest) (*v1.StatusResponse, error)
 	// AdoptDrive takes an empty folder in as a drive of this store.
 	AdoptDrive(context.Context, *v1.AdoptDriveRequest) (*v1.AdoptDriveResponse, error)
+	// AddDrive takes an empty folder in as one drive more.
+	AddDrive(context.Context, *v1.AddDriveRequest) (*v1.AddDriveResponse, error)
+	// DrainDrive moves all that lies on a drive to others while the store serves, or,
+	// with keep, ends that. Status tells how far it is.
+	DrainDrive(context.Context, *v1.DrainDriveRequest) (*v1.DrainDriveResponse, error)
+	// RemoveDrive takes a drive on which nothing lies out of the store for good.
+	RemoveDrive(context.Context, *v1.RemoveDriveRequest) (*v1.RemoveDriveResponse, error)
+	// LabelDrive says in which zone, rack and node a drive is.
+	LabelDrive(context.Context, *v1.LabelDriveRequest) (*v1.LabelDriveResponse, error)
 	// Repair rebuilds what is missing or wrong, and reports progress until done.
 	Repair(context.Context, *v1.RepairRequest, AdminServiceRepairServerStream) error
 	CreateKey(context.Context, *v1.CreateKeyRequest) (*v1.CreateKeyResponse, error)
@@ -149,6 +203,10 @@ func RegisterAdminServiceHandler(server *connect.Server, svc AdminServiceHandler
 	server.Register(
 		connect.Method{Spec: adminServiceStatusSpec(), Handler: adapter.status},
 		connect.Method{Spec: adminServiceAdoptDriveSpec(), Handler: adapter.adoptDrive},
+		connect.Method{Spec: adminServiceAddDriveSpec(), Handler: adapter.addDrive},
+		connect.Method{Spec: adminServiceDrainDriveSpec(), Handler: adapter.drainDrive},
+		connect.Method{Spec: adminServiceRemoveDriveSpec(), Handler: adapter.removeDrive},
+		connect.Method{Spec: adminServiceLabelDriveSpec(), Handler: adapter.labelDrive},
 		connect.Method{Spec: adminServiceRepairSpec(), Handler: adapter.repair},
 		connect.Method{Spec: adminServiceCreateKeySpec(), Handler: adapter.createKey},
 		connect.Method{Spec: adminServiceListKeysSpec(), Handler: adapter.listKeys},
@@ -182,6 +240,22 @@ func (UnimplementedAdminServiceHandler) AdoptDrive(context.Context, *v1.AdoptDri
 	return nil, connect.NewError(connect.CodeUnimplemented, "tarn.v1.AdminService.AdoptDrive is not implemented")
 }
 
+func (UnimplementedAdminServiceHandler) AddDrive(context.Context, *v1.AddDriveRequest) (*v1.AddDriveResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tarn.v1.AdminService.AddDrive is not implemented")
+}
+
+func (UnimplementedAdminServiceHandler) DrainDrive(context.Context, *v1.DrainDriveRequest) (*v1.DrainDriveResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tarn.v1.AdminService.DrainDrive is not implemented")
+}
+
+func (UnimplementedAdminServiceHandler) RemoveDrive(context.Context, *v1.RemoveDriveRequest) (*v1.RemoveDriveResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tarn.v1.AdminService.RemoveDrive is not implemented")
+}
+
+func (UnimplementedAdminServiceHandler) LabelDrive(context.Context, *v1.LabelDriveRequest) (*v1.LabelDriveResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tarn.v1.AdminService.LabelDrive is not implemented")
+}
+
 func (UnimplementedAdminServiceHandler) Repair(context.Context, *v1.RepairRequest, AdminServiceRepairServerStream) error {
 	return connect.NewError(connect.CodeUnimplemented, "tarn.v1.AdminService.Repair is not implemented")
 }
@@ -213,6 +287,38 @@ func (c *adminServiceClient) Status(ctx context.Context, req *v1.StatusRequest) 
 func (c *adminServiceClient) AdoptDrive(ctx context.Context, req *v1.AdoptDriveRequest) (*v1.AdoptDriveResponse, error) {
 	var res v1.AdoptDriveResponse
 	if err := c.client.CallUnary(ctx, adminServiceAdoptDriveSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *adminServiceClient) AddDrive(ctx context.Context, req *v1.AddDriveRequest) (*v1.AddDriveResponse, error) {
+	var res v1.AddDriveResponse
+	if err := c.client.CallUnary(ctx, adminServiceAddDriveSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *adminServiceClient) DrainDrive(ctx context.Context, req *v1.DrainDriveRequest) (*v1.DrainDriveResponse, error) {
+	var res v1.DrainDriveResponse
+	if err := c.client.CallUnary(ctx, adminServiceDrainDriveSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *adminServiceClient) RemoveDrive(ctx context.Context, req *v1.RemoveDriveRequest) (*v1.RemoveDriveResponse, error) {
+	var res v1.RemoveDriveResponse
+	if err := c.client.CallUnary(ctx, adminServiceRemoveDriveSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *adminServiceClient) LabelDrive(ctx context.Context, req *v1.LabelDriveRequest) (*v1.LabelDriveResponse, error) {
+	var res v1.LabelDriveResponse
+	if err := c.client.CallUnary(ctx, adminServiceLabelDriveSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -270,6 +376,54 @@ func (h adminServiceHandler) adoptDrive(ctx context.Context, _ connect.Spec, str
 		return err
 	}
 	res, err := h.svc.AdoptDrive(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h adminServiceHandler) addDrive(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.AddDriveRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.AddDrive(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h adminServiceHandler) drainDrive(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.DrainDriveRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.DrainDrive(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h adminServiceHandler) removeDrive(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.RemoveDriveRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.RemoveDrive(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h adminServiceHandler) labelDrive(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.LabelDriveRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.LabelDrive(ctx, &req)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tarn/v1/admin.proto.
  */
 export const file_tarn_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChN0YXJuL3YxL2FkbWluLnByb3RvEgd0YXJuLnYxIiMKDVN0YXR1c1JlcXVlc3QSEgoKcmVkdW5kYW5jeRgBIAEoCCK8AQoFRHJpdmUSDgoGbnVtYmVyGAEgASgNEgwKBHBhdGgYAiABKAkSCgoCaWQYAyABKAkSDQoFc3RhdGUYBCABKAkSDgoGcmVhc29uGAUgASgJEhIKCnVzZWRfYnl0ZXMYBiABKAQSEgoKZnJlZV9ieXRlcxgHIAEoBBITCgt0b3RhbF9ieXRlcxgIIAEoBBIOCgZkZXZpY2UYCSABKAkSDwoHam91cm5hbBgKIAEoCBIMCgR2aWV3GAsgASgIItgDCg5TdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhAKCHN0b3JlX2lkGAIgASgJEhMKC2RhdGFfc2hhcmRzGAMgASgNEhUKDXBhcml0eV9zaGFyZHMYBCABKA0SEAoId3JpdGFibGUYBSABKAgSDgoGcmVhc29uGAYgASgJEh4KBmRyaXZlcxgHIAMoCzIOLnRhcm4udjEuRHJpdmUSFwoPZmFpbHVyZV9kb21haW5zGAggASgNEhAKCHdhcm5pbmdzGAkgAygJEg8KB2J1Y2tldHMYCiABKAQSTgoVYmxvYnNfYnlfc3BhcmVfc2hhcmRzGAsgAygLMi8udGFybi52MS5TdGF0dXNSZXNwb25zZS5CbG9ic0J5U3BhcmVTaGFyZHNFbnRyeRIrCgdzdGFydGVkGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgZyZXBhaXIYDiABKAsyFy50YXJuLnYxLlJlcGFpclByb2dyZXNzEhgKEGJsb2JzX3VucmVhZGFibGUYDSABKAQaOQoXQmxvYnNCeVNwYXJlU2hhcmRzRW50cnkSCwoDa2V5GAEgASgNEg0KBXZhbHVlGAIgASgEOgI4ASKPAQoOUmVwYWlyUHJvZ3Jlc3MSDwoHcnVubmluZxgBIAEoCBIPCgdzY2FubmVkGAIgASgEEg8KB2RhbWFnZWQYAyABKAQSDgoGaGVhbGVkGAQgASgEEhQKDHVucmVwYWlyYWJsZRgFIAEoBBIVCg1ieXRlc193cml0dGVuGAYgASgEEg0KBXRvdGFsGAcgASgEIiEKEUFkb3B0RHJpdmVSZXF1ZXN0EgwKBHBhdGgYASABKAkiMwoSQWRvcHREcml2ZVJlc3BvbnNlEh0KBWRyaXZlGAEgASgLMg4udGFybi52MS5Ecml2ZSIPCg1SZXBhaXJSZXF1ZXN0IkkKDlJlcGFpclJlc3BvbnNlEikKCHByb2dyZXNzGAEgASgLMhcudGFybi52MS5SZXBhaXJQcm9ncmVzcxIMCgRkb25lGAIgASgIImIKA0tleRISCgphY2Nlc3Nfa2V5GAEgASgJEgwKBG5hbWUYAiABKAkSKwoHY3JlYXRlZBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEcm9vdBgEIAEoCCIgChBDcmVhdGVLZXlSZXF1ZXN0EgwKBG5hbWUYASABKAkiQgoRQ3JlYXRlS2V5UmVzcG9uc2USGQoDa2V5GAEgASgLMgwudGFybi52MS5LZXkSEgoKc2VjcmV0X2tleRgCIAEoCSIRCg9MaXN0S2V5c1JlcXVlc3QiLgoQTGlzdEtleXNSZXNwb25zZRIaCgRrZXlzGAEgAygLMgwudGFybi52MS5LZXkiJgoQRGVsZXRlS2V5UmVxdWVzdBISCgphY2Nlc3Nfa2V5GAEgASgJIhMKEURlbGV0ZUtleVJlc3BvbnNlIlsKDExvZ2luUmVxdWVzdBISCgphY2Nlc3Nfa2V5GAEgASgJEhIKCnNlY3JldF9rZXkYAiABKAkSEwoLdHRsX3NlY29uZHMYAyABKA0SDgoGY29va2llGAQgASgIIksKDUxvZ2luUmVzcG9uc2USDQoFdG9rZW4YASABKAkSKwoHZXhwaXJlcxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiDwoNTG9nb3V0UmVxdWVzdCIQCg5Mb2dvdXRSZXNwb25zZSIPCg1XaG9BbUlSZXF1ZXN0IlEKDldob0FtSVJlc3BvbnNlEhIKCmFjY2Vzc19rZXkYASABKAkSDAoEbmFtZRgCIAEoCRIMCgRyb290GAMgASgIEg8KB3ZlcnNpb24YBCABKAkylgMKDEFkbWluU2VydmljZRI5CgZTdGF0dXMSFi50YXJuLnYxLlN0YXR1c1JlcXVlc3QaFy50YXJuLnYxLlN0YXR1c1Jlc3BvbnNlEkUKCkFkb3B0RHJpdmUSGi50YXJuLnYxLkFkb3B0RHJpdmVSZXF1ZXN0GhsudGFybi52MS5BZG9wdERyaXZlUmVzcG9uc2USOwoGUmVwYWlyEhYudGFybi52MS5SZXBhaXJSZXF1ZXN0GhcudGFybi52MS5SZXBhaXJSZXNwb25zZTABEkIKCUNyZWF0ZUtleRIZLnRhcm4udjEuQ3JlYXRlS2V5UmVxdWVzdBoaLnRhcm4udjEuQ3JlYXRlS2V5UmVzcG9uc2USPwoITGlzdEtleXMSGC50YXJuLnYxLkxpc3RLZXlzUmVxdWVzdBoZLnRhcm4udjEuTGlzdEtleXNSZXNwb25zZRJCCglEZWxldGVLZXkSGS50YXJuLnYxLkRlbGV0ZUtleVJlcXVlc3QaGi50YXJuLnYxLkRlbGV0ZUtleVJlc3BvbnNlMr4BCg5TZXNzaW9uU2VydmljZRI2CgVMb2dpbhIVLnRhcm4udjEuTG9naW5SZXF1ZXN0GhYudGFybi52MS5Mb2dpblJlc3BvbnNlEjkKBkxvZ291dBIWLnRhcm4udjEuTG9nb3V0UmVxdWVzdBoXLnRhcm4udjEuTG9nb3V0UmVzcG9uc2USOQoGV2hvQW1JEhYudGFybi52MS5XaG9BbUlSZXF1ZXN0GhcudGFybi52MS5XaG9BbUlSZXNwb25zZUIvWi1naXRodWIuY29tL3Rhcm5sYWtlL3Rhcm4vcHJvdG8vdGFybi92MTt0YXJudjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChN0YXJuL3YxL2FkbWluLnByb3RvEgd0YXJuLnYxIiMKDVN0YXR1c1JlcXVlc3QSEgoKcmVkdW5kYW5jeRgBIAEoCCLdAgoFRHJpdmUSDgoGbnVtYmVyGAEgASgNEgwKBHBhdGgYAiABKAkSCgoCaWQYAyABKAkSDQoFc3RhdGUYBCABKAkSDgoGcmVhc29uGAUgASgJEhIKCnVzZWRfYnl0ZXMYBiABKAQSEgoKZnJlZV9ieXRlcxgHIAEoBBITCgt0b3RhbF9ieXRlcxgIIAEoBBIOCgZkZXZpY2UYCSABKAkSDwoHam91cm5hbBgKIAEoCBIMCgR2aWV3GAsgASgIEikKBXNpbmNlGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR6b25lGA0gASgJEgwKBHJhY2sYDiABKAkSDAoEbm9kZRgPIAEoCRIQCghkcmFpbmluZxgQIAEoCBIPCgdkcmFpbmVkGBEgASgIEhMKC3NoYXJkc19sZWZ0GBIgASgEEhIKCmJ5dGVzX2xlZnQYEyABKAQiSQoPQWRkRHJpdmVSZXF1ZXN0EgwKBHBhdGgYASABKAkSDAoEem9uZRgCIAEoCRIMCgRyYWNrGAMgASgJEgwKBG5vZGUYBCABKAkiMQoQQWRkRHJpdmVSZXNwb25zZRIdCgVkcml2ZRgBIAEoCzIOLnRhcm4udjEuRHJpdmUiMQoRRHJhaW5Ecml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEgwKBGtlZXAYAiABKAgiMwoSRHJhaW5Ecml2ZVJlc3BvbnNlEh0KBWRyaXZlGAEgASgLMg4udGFybi52MS5Ecml2ZSIzChJSZW1vdmVEcml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEg0KBWZvcmNlGAIgASgIIhUKE1JlbW92ZURyaXZlUmVzcG9uc2UiTQoRTGFiZWxEcml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEgwKBHpvbmUYAiABKAkSDAoEcmFjaxgDIAEoCRIMCgRub2RlGAQgASgJIjMKEkxhYmVsRHJpdmVSZXNwb25zZRIdCgVkcml2ZRgBIAEoCzIOLnRhcm4udjEuRHJpdmUibgoMTW92ZVByb2dyZXNzEgwKBGtpbmQYASABKAkSDwoHcnVubmluZxgCIAEoCBIPCgdzdHJpcGVzGAMgASgEEg0KBWJ5dGVzGAQgASgEEhAKCHVucGxhY2VkGAUgASgEEg0KBWVycm9yGAYgASgJIqAECg5TdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhAKCHN0b3JlX2lkGAIgASgJEhMKC2RhdGFfc2hhcmRzGAMgASgNEhUKDXBhcml0eV9zaGFyZHMYBCABKA0SEAoId3JpdGFibGUYBSABKAgSDgoGcmVhc29uGAYgASgJEh4KBmRyaXZlcxgHIAMoCzIOLnRhcm4udjEuRHJpdmUSFwoPZmFpbHVyZV9kb21haW5zGAggASgNEhAKCHdhcm5pbmdzGAkgAygJEg8KB2J1Y2tldHMYCiABKAQSTgoVYmxvYnNfYnlfc3BhcmVfc2hhcmRzGAsgAygLMi8udGFybi52MS5TdGF0dXNSZXNwb25zZS5CbG9ic0J5U3BhcmVTaGFyZHNFbnRyeRIrCgdzdGFydGVkGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgZyZXBhaXIYDiABKAsyFy50YXJuLnYxLlJlcGFpclByb2dyZXNzEhgKEGJsb2JzX3VucmVhZGFibGUYDSABKAQSIwoEbW92ZRgPIAEoCzIVLnRhcm4udjEuTW92ZVByb2dyZXNzEhEKCXBsYWNlbWVudBgQIAEoCRIOCgZncm91cHMYESABKA0aOQoXQmxvYnNCeVNwYXJlU2hhcmRzRW50cnkSCwoDa2V5GAEgASgNEg0KBXZhbHVlGAIgASgEOgI4ASKPAQoOUmVwYWlyUHJvZ3Jlc3MSDwoHcnVubmluZxgBIAEoCBIPCgdzY2FubmVkGAIgASgEEg8KB2RhbWFnZWQYAyABKAQSDgoGaGVhbGVkGAQgASgEEhQKDHVucmVwYWlyYWJsZRgFIAEoBBIVCg1ieXRlc193cml0dGVuGAYgASgEEg0KBXRvdGFsGAcgASgEIiEKEUFkb3B0RHJpdmVSZXF1ZXN0EgwKBHBhdGgYASABKAkiMwoSQWRvcHREcml2ZVJlc3BvbnNlEh0KBWRyaXZlGAEgASgLMg4udGFybi52MS5Ecml2ZSIPCg1SZXBhaXJSZXF1ZXN0IkkKDlJlcGFpclJlc3BvbnNlEikKCHByb2dyZXNzGAEgASgLMhcudGFybi52MS5SZXBhaXJQcm9ncmVzcxIMCgRkb25lGAIgASgIImIKA0tleRISCgphY2Nlc3Nfa2V5GAEgASgJEgwKBG5hbWUYAiABKAkSKwoHY3JlYXRlZBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEcm9vdBgEIAEoCCIgChBDcmVhdGVLZXlSZXF1ZXN0EgwKBG5hbWUYASABKAkiQgoRQ3JlYXRlS2V5UmVzcG9uc2USGQoDa2V5GAEgASgLMgwudGFybi52MS5LZXkSEgoKc2VjcmV0X2tleRgCIAEoCSIRCg9MaXN0S2V5c1JlcXVlc3QiLgoQTGlzdEtleXNSZXNwb25zZRIaCgRrZXlzGAEgAygLMgwudGFybi52MS5LZXkiJgoQRGVsZXRlS2V5UmVxdWVzdBISCgphY2Nlc3Nfa2V5GAEgASgJIhMKEURlbGV0ZUtleVJlc3BvbnNlIlsKDExvZ2luUmVxdWVzdBISCgphY2Nlc3Nfa2V5GAEgASgJEhIKCnNlY3JldF9rZXkYAiABKAkSEwoLdHRsX3NlY29uZHMYAyABKA0SDgoGY29va2llGAQgASgIIksKDUxvZ2luUmVzcG9uc2USDQoFdG9rZW4YASABKAkSKwoHZXhwaXJlcxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiDwoNTG9nb3V0UmVxdWVzdCIQCg5Mb2dvdXRSZXNwb25zZSIPCg1XaG9BbUlSZXF1ZXN0IlEKDldob0FtSVJlc3BvbnNlEhIKCmFjY2Vzc19rZXkYASABKAkSDAoEbmFtZRgCIAEoCRIMCgRyb290GAMgASgIEg8KB3ZlcnNpb24YBCABKAkyrwUKDEFkbWluU2VydmljZRI5CgZTdGF0dXMSFi50YXJuLnYxLlN0YXR1c1JlcXVlc3QaFy50YXJuLnYxLlN0YXR1c1Jlc3BvbnNlEkUKCkFkb3B0RHJpdmUSGi50YXJuLnYxLkFkb3B0RHJpdmVSZXF1ZXN0GhsudGFybi52MS5BZG9wdERyaXZlUmVzcG9uc2USPwoIQWRkRHJpdmUSGC50YXJuLnYxLkFkZERyaXZlUmVxdWVzdBoZLnRhcm4udjEuQWRkRHJpdmVSZXNwb25zZRJFCgpEcmFpbkRyaXZlEhoudGFybi52MS5EcmFpbkRyaXZlUmVxdWVzdBobLnRhcm4udjEuRHJhaW5Ecml2ZVJlc3BvbnNlEkgKC1JlbW92ZURyaXZlEhsudGFybi52MS5SZW1vdmVEcml2ZVJlcXVlc3QaHC50YXJuLnYxLlJlbW92ZURyaXZlUmVzcG9uc2USRQoKTGFiZWxEcml2ZRIaLnRhcm4udjEuTGFiZWxEcml2ZVJlcXVlc3QaGy50YXJuLnYxLkxhYmVsRHJpdmVSZXNwb25zZRI7CgZSZXBhaXISFi50YXJuLnYxLlJlcGFpclJlcXVlc3QaFy50YXJuLnYxLlJlcGFpclJlc3BvbnNlMAESQgoJQ3JlYXRlS2V5EhkudGFybi52MS5DcmVhdGVLZXlSZXF1ZXN0GhoudGFybi52MS5DcmVhdGVLZXlSZXNwb25zZRI/CghMaXN0S2V5cxIYLnRhcm4udjEuTGlzdEtleXNSZXF1ZXN0GhkudGFybi52MS5MaXN0S2V5c1Jlc3BvbnNlEkIKCURlbGV0ZUtleRIZLnRhcm4udjEuRGVsZXRlS2V5UmVxdWVzdBoaLnRhcm4udjEuRGVsZXRlS2V5UmVzcG9uc2UyvgEKDlNlc3Npb25TZXJ2aWNlEjYKBUxvZ2luEhUudGFybi52MS5Mb2dpblJlcXVlc3QaFi50YXJuLnYxLkxvZ2luUmVzcG9uc2USOQoGTG9nb3V0EhYudGFybi52MS5Mb2dvdXRSZXF1ZXN0GhcudGFybi52MS5Mb2dvdXRSZXNwb25zZRI5CgZXaG9BbUkSFi50YXJuLnYxLldob0FtSVJlcXVlc3QaFy50YXJuLnYxLldob0FtSVJlc3BvbnNlQi9aLWdpdGh1Yi5jb20vdGFybmxha2UvdGFybi9wcm90by90YXJuL3YxO3Rhcm52MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
 
 /**
  * @generated from message tarn.v1.StatusRequest
@@ -53,7 +53,7 @@ export type Drive = Message<"tarn.v1.Drive"> & {
   id: string;
 
   /**
-   * well, slow, failed, missing, full, foreign
+   * well, draining, full, failed, slow, missing, foreign, corrupt, format, retired
    *
    * @generated from field: string state = 4;
    */
@@ -103,6 +103,56 @@ export type Drive = Message<"tarn.v1.Drive"> & {
    * @generated from field: bool view = 11;
    */
   view: boolean;
+
+  /**
+   * when the state began, or was first seen
+   *
+   * @generated from field: google.protobuf.Timestamp since = 12;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * the labels: drives with the same ones may fail at once
+   *
+   * @generated from field: string zone = 13;
+   */
+  zone: string;
+
+  /**
+   * @generated from field: string rack = 14;
+   */
+  rack: string;
+
+  /**
+   * @generated from field: string node = 15;
+   */
+  node: string;
+
+  /**
+   * takes no new shards, and loses those that it has
+   *
+   * @generated from field: bool draining = 16;
+   */
+  draining: boolean;
+
+  /**
+   * while draining: nothing lies on it any more
+   *
+   * @generated from field: bool drained = 17;
+   */
+  drained: boolean;
+
+  /**
+   * while draining: that lie on it, as last counted
+   *
+   * @generated from field: uint64 shards_left = 18;
+   */
+  shardsLeft: bigint;
+
+  /**
+   * @generated from field: uint64 bytes_left = 19;
+   */
+  bytesLeft: bigint;
 };
 
 /**
@@ -111,6 +161,234 @@ export type Drive = Message<"tarn.v1.Drive"> & {
  */
 export const DriveSchema: GenMessage<Drive> = /*@__PURE__*/
   messageDesc(file_tarn_v1_admin, 1);
+
+/**
+ * @generated from message tarn.v1.AddDriveRequest
+ */
+export type AddDriveRequest = Message<"tarn.v1.AddDriveRequest"> & {
+  /**
+   * on the server
+   *
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * @generated from field: string zone = 2;
+   */
+  zone: string;
+
+  /**
+   * @generated from field: string rack = 3;
+   */
+  rack: string;
+
+  /**
+   * @generated from field: string node = 4;
+   */
+  node: string;
+};
+
+/**
+ * Describes the message tarn.v1.AddDriveRequest.
+ * Use `create(AddDriveRequestSchema)` to create a new message.
+ */
+export const AddDriveRequestSchema: GenMessage<AddDriveRequest> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_admin, 2);
+
+/**
+ * @generated from message tarn.v1.AddDriveResponse
+ */
+export type AddDriveResponse = Message<"tarn.v1.AddDriveResponse"> & {
+  /**
+   * @generated from field: tarn.v1.Drive drive = 1;
+   */
+  drive?: Drive | undefined;
+};
+
+/**
+ * Describes the message tarn.v1.AddDriveResponse.
+ * Use `create(AddDriveResponseSchema)` to create a new message.
+ */
+export const AddDriveResponseSchema: GenMessage<AddDriveResponse> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_admin, 3);
+
+/**
+ * @generated from message tarn.v1.DrainDriveRequest
+ */
+export type DrainDriveRequest = Message<"tarn.v1.DrainDriveRequest"> & {
+  /**
+   * @generated from field: uint32 number = 1;
+   */
+  number: number;
+
+  /**
+   * @generated from field: bool keep = 2;
+   */
+  keep: boolean;
+};
+
+/**
+ * Describes the message tarn.v1.DrainDriveRequest.
+ * Use `create(DrainDriveRequestSchema)` to create a new message.
+ */
+export const DrainDriveRequestSchema: GenMessage<DrainDriveRequest> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_admin, 4);
+
+/**
+ * @generated from message tarn.v1.DrainDriveResponse
+ */
+export type DrainDriveResponse = Message<"tarn.v1.DrainDriveResponse"> & {
+  /**
+   * @generated from field: tarn.v1.Drive drive = 1;
+   */
+  drive?: Drive | undefined;
+};
+
+/**
+ * Describes the message tarn.v1.DrainDriveResponse.
+ * Use `create(DrainDriveResponseSchema)` to create a new message.
+ */
+export const DrainDriveResponseSchema: GenMessage<DrainDriveResponse> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_admin, 5);
+
+/**
+ * @generated from message tarn.v1.RemoveDriveRequest
+ */
+export type RemoveDriveRequest = Message<"tarn.v1.RemoveDriveRequest"> & {
+  /**
+   * @generated from field: uint32 number = 1;
+   */
+  number: number;
+
+  /**
+   * although shards lie on it, where every stripe keeps enough others
+   *
+   * @generated from field: bool force = 2;
+   */
+  force: boolean;
+};
+
+/**
+ * Describes the message tarn.v1.RemoveDriveRequest.
+ * Use `create(RemoveDriveRequestSchema)` to create a new message.
+ */
+export const RemoveDriveRequestSchema: GenMessage<RemoveDriveRequest> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_admin, 6);
+
+/**
+ * @generated from message tarn.v1.RemoveDriveResponse
+ */
+export type RemoveDriveResponse = Message<"tarn.v1.RemoveDriveResponse"> & {
+};
+
+/**
+ * Describes the message tarn.v1.RemoveDriveResponse.
+ * Use `create(RemoveDriveResponseSchema)` to create a new message.
+ */
+export const RemoveDriveResponseSchema: GenMessage<RemoveDriveResponse> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_admin, 7);
+
+/**
+ * @generated from message tarn.v1.LabelDriveRequest
+ */
+export type LabelDriveRequest = Message<"tarn.v1.LabelDriveRequest"> & {
+  /**
+   * @generated from field: uint32 number = 1;
+   */
+  number: number;
+
+  /**
+   * empty: none
+   *
+   * @generated from field: string zone = 2;
+   */
+  zone: string;
+
+  /**
+   * @generated from field: string rack = 3;
+   */
+  rack: string;
+
+  /**
+   * @generated from field: string node = 4;
+   */
+  node: string;
+};
+
+/**
+ * Describes the message tarn.v1.LabelDriveRequest.
+ * Use `create(LabelDriveRequestSchema)` to create a new message.
+ */
+export const LabelDriveRequestSchema: GenMessage<LabelDriveRequest> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_admin, 8);
+
+/**
+ * @generated from message tarn.v1.LabelDriveResponse
+ */
+export type LabelDriveResponse = Message<"tarn.v1.LabelDriveResponse"> & {
+  /**
+   * @generated from field: tarn.v1.Drive drive = 1;
+   */
+  drive?: Drive | undefined;
+};
+
+/**
+ * Describes the message tarn.v1.LabelDriveResponse.
+ * Use `create(LabelDriveResponseSchema)` to create a new message.
+ */
+export const LabelDriveResponseSchema: GenMessage<LabelDriveResponse> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_admin, 9);
+
+/**
+ * MoveProgress is a drain or a balance under way, else the last one.
+ *
+ * @generated from message tarn.v1.MoveProgress
+ */
+export type MoveProgress = Message<"tarn.v1.MoveProgress"> & {
+  /**
+   * drain or balance
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: bool running = 2;
+   */
+  running: boolean;
+
+  /**
+   * moved
+   *
+   * @generated from field: uint64 stripes = 3;
+   */
+  stripes: bigint;
+
+  /**
+   * @generated from field: uint64 bytes = 4;
+   */
+  bytes: bigint;
+
+  /**
+   * stripes that found no place
+   *
+   * @generated from field: uint64 unplaced = 5;
+   */
+  unplaced: bigint;
+
+  /**
+   * @generated from field: string error = 6;
+   */
+  error: string;
+};
+
+/**
+ * Describes the message tarn.v1.MoveProgress.
+ * Use `create(MoveProgressSchema)` to create a new message.
+ */
+export const MoveProgressSchema: GenMessage<MoveProgress> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_admin, 10);
 
 /**
  * @generated from message tarn.v1.StatusResponse
@@ -193,6 +471,25 @@ export type StatusResponse = Message<"tarn.v1.StatusResponse"> & {
    * @generated from field: uint64 blobs_unreadable = 13;
    */
   blobsUnreadable: bigint;
+
+  /**
+   * @generated from field: tarn.v1.MoveProgress move = 15;
+   */
+  move?: MoveProgress | undefined;
+
+  /**
+   * in a sentence: what may be lost
+   *
+   * @generated from field: string placement = 16;
+   */
+  placement: string;
+
+  /**
+   * sets of drives that share stripes
+   *
+   * @generated from field: uint32 groups = 17;
+   */
+  groups: number;
 };
 
 /**
@@ -200,7 +497,7 @@ export type StatusResponse = Message<"tarn.v1.StatusResponse"> & {
  * Use `create(StatusResponseSchema)` to create a new message.
  */
 export const StatusResponseSchema: GenMessage<StatusResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 2);
+  messageDesc(file_tarn_v1_admin, 11);
 
 /**
  * @generated from message tarn.v1.RepairProgress
@@ -249,7 +546,7 @@ export type RepairProgress = Message<"tarn.v1.RepairProgress"> & {
  * Use `create(RepairProgressSchema)` to create a new message.
  */
 export const RepairProgressSchema: GenMessage<RepairProgress> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 3);
+  messageDesc(file_tarn_v1_admin, 12);
 
 /**
  * @generated from message tarn.v1.AdoptDriveRequest
@@ -268,7 +565,7 @@ export type AdoptDriveRequest = Message<"tarn.v1.AdoptDriveRequest"> & {
  * Use `create(AdoptDriveRequestSchema)` to create a new message.
  */
 export const AdoptDriveRequestSchema: GenMessage<AdoptDriveRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 4);
+  messageDesc(file_tarn_v1_admin, 13);
 
 /**
  * @generated from message tarn.v1.AdoptDriveResponse
@@ -285,7 +582,7 @@ export type AdoptDriveResponse = Message<"tarn.v1.AdoptDriveResponse"> & {
  * Use `create(AdoptDriveResponseSchema)` to create a new message.
  */
 export const AdoptDriveResponseSchema: GenMessage<AdoptDriveResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 5);
+  messageDesc(file_tarn_v1_admin, 14);
 
 /**
  * @generated from message tarn.v1.RepairRequest
@@ -298,7 +595,7 @@ export type RepairRequest = Message<"tarn.v1.RepairRequest"> & {
  * Use `create(RepairRequestSchema)` to create a new message.
  */
 export const RepairRequestSchema: GenMessage<RepairRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 6);
+  messageDesc(file_tarn_v1_admin, 15);
 
 /**
  * @generated from message tarn.v1.RepairResponse
@@ -320,7 +617,7 @@ export type RepairResponse = Message<"tarn.v1.RepairResponse"> & {
  * Use `create(RepairResponseSchema)` to create a new message.
  */
 export const RepairResponseSchema: GenMessage<RepairResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 7);
+  messageDesc(file_tarn_v1_admin, 16);
 
 /**
  * @generated from message tarn.v1.Key
@@ -352,7 +649,7 @@ export type Key = Message<"tarn.v1.Key"> & {
  * Use `create(KeySchema)` to create a new message.
  */
 export const KeySchema: GenMessage<Key> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 8);
+  messageDesc(file_tarn_v1_admin, 17);
 
 /**
  * @generated from message tarn.v1.CreateKeyRequest
@@ -371,7 +668,7 @@ export type CreateKeyRequest = Message<"tarn.v1.CreateKeyRequest"> & {
  * Use `create(CreateKeyRequestSchema)` to create a new message.
  */
 export const CreateKeyRequestSchema: GenMessage<CreateKeyRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 9);
+  messageDesc(file_tarn_v1_admin, 18);
 
 /**
  * @generated from message tarn.v1.CreateKeyResponse
@@ -395,7 +692,7 @@ export type CreateKeyResponse = Message<"tarn.v1.CreateKeyResponse"> & {
  * Use `create(CreateKeyResponseSchema)` to create a new message.
  */
 export const CreateKeyResponseSchema: GenMessage<CreateKeyResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 10);
+  messageDesc(file_tarn_v1_admin, 19);
 
 /**
  * @generated from message tarn.v1.ListKeysRequest
@@ -408,7 +705,7 @@ export type ListKeysRequest = Message<"tarn.v1.ListKeysRequest"> & {
  * Use `create(ListKeysRequestSchema)` to create a new message.
  */
 export const ListKeysRequestSchema: GenMessage<ListKeysRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 11);
+  messageDesc(file_tarn_v1_admin, 20);
 
 /**
  * @generated from message tarn.v1.ListKeysResponse
@@ -425,7 +722,7 @@ export type ListKeysResponse = Message<"tarn.v1.ListKeysResponse"> & {
  * Use `create(ListKeysResponseSchema)` to create a new message.
  */
 export const ListKeysResponseSchema: GenMessage<ListKeysResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 12);
+  messageDesc(file_tarn_v1_admin, 21);
 
 /**
  * @generated from message tarn.v1.DeleteKeyRequest
@@ -442,7 +739,7 @@ export type DeleteKeyRequest = Message<"tarn.v1.DeleteKeyRequest"> & {
  * Use `create(DeleteKeyRequestSchema)` to create a new message.
  */
 export const DeleteKeyRequestSchema: GenMessage<DeleteKeyRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 13);
+  messageDesc(file_tarn_v1_admin, 22);
 
 /**
  * @generated from message tarn.v1.DeleteKeyResponse
@@ -455,7 +752,7 @@ export type DeleteKeyResponse = Message<"tarn.v1.DeleteKeyResponse"> & {
  * Use `create(DeleteKeyResponseSchema)` to create a new message.
  */
 export const DeleteKeyResponseSchema: GenMessage<DeleteKeyResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 14);
+  messageDesc(file_tarn_v1_admin, 23);
 
 /**
  * @generated from message tarn.v1.LoginRequest
@@ -489,7 +786,7 @@ export type LoginRequest = Message<"tarn.v1.LoginRequest"> & {
  * Use `create(LoginRequestSchema)` to create a new message.
  */
 export const LoginRequestSchema: GenMessage<LoginRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 15);
+  messageDesc(file_tarn_v1_admin, 24);
 
 /**
  * @generated from message tarn.v1.LoginResponse
@@ -511,7 +808,7 @@ export type LoginResponse = Message<"tarn.v1.LoginResponse"> & {
  * Use `create(LoginResponseSchema)` to create a new message.
  */
 export const LoginResponseSchema: GenMessage<LoginResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 16);
+  messageDesc(file_tarn_v1_admin, 25);
 
 /**
  * @generated from message tarn.v1.LogoutRequest
@@ -524,7 +821,7 @@ export type LogoutRequest = Message<"tarn.v1.LogoutRequest"> & {
  * Use `create(LogoutRequestSchema)` to create a new message.
  */
 export const LogoutRequestSchema: GenMessage<LogoutRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 17);
+  messageDesc(file_tarn_v1_admin, 26);
 
 /**
  * @generated from message tarn.v1.LogoutResponse
@@ -537,7 +834,7 @@ export type LogoutResponse = Message<"tarn.v1.LogoutResponse"> & {
  * Use `create(LogoutResponseSchema)` to create a new message.
  */
 export const LogoutResponseSchema: GenMessage<LogoutResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 18);
+  messageDesc(file_tarn_v1_admin, 27);
 
 /**
  * @generated from message tarn.v1.WhoAmIRequest
@@ -550,7 +847,7 @@ export type WhoAmIRequest = Message<"tarn.v1.WhoAmIRequest"> & {
  * Use `create(WhoAmIRequestSchema)` to create a new message.
  */
 export const WhoAmIRequestSchema: GenMessage<WhoAmIRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 19);
+  messageDesc(file_tarn_v1_admin, 28);
 
 /**
  * @generated from message tarn.v1.WhoAmIResponse
@@ -582,7 +879,7 @@ export type WhoAmIResponse = Message<"tarn.v1.WhoAmIResponse"> & {
  * Use `create(WhoAmIResponseSchema)` to create a new message.
  */
 export const WhoAmIResponseSchema: GenMessage<WhoAmIResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 20);
+  messageDesc(file_tarn_v1_admin, 29);
 
 /**
  * AdminService shows and mends the store, and keeps its keys.
@@ -609,6 +906,47 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof AdoptDriveRequestSchema;
     output: typeof AdoptDriveResponseSchema;
+  },
+  /**
+   * AddDrive takes an empty folder in as one drive more.
+   *
+   * @generated from rpc tarn.v1.AdminService.AddDrive
+   */
+  addDrive: {
+    methodKind: "unary";
+    input: typeof AddDriveRequestSchema;
+    output: typeof AddDriveResponseSchema;
+  },
+  /**
+   * DrainDrive moves all that lies on a drive to others while the store serves, or,
+   * with keep, ends that. Status tells how far it is.
+   *
+   * @generated from rpc tarn.v1.AdminService.DrainDrive
+   */
+  drainDrive: {
+    methodKind: "unary";
+    input: typeof DrainDriveRequestSchema;
+    output: typeof DrainDriveResponseSchema;
+  },
+  /**
+   * RemoveDrive takes a drive on which nothing lies out of the store for good.
+   *
+   * @generated from rpc tarn.v1.AdminService.RemoveDrive
+   */
+  removeDrive: {
+    methodKind: "unary";
+    input: typeof RemoveDriveRequestSchema;
+    output: typeof RemoveDriveResponseSchema;
+  },
+  /**
+   * LabelDrive says in which zone, rack and node a drive is.
+   *
+   * @generated from rpc tarn.v1.AdminService.LabelDrive
+   */
+  labelDrive: {
+    methodKind: "unary";
+    input: typeof LabelDriveRequestSchema;
+    output: typeof LabelDriveResponseSchema;
   },
   /**
    * Repair rebuilds what is missing or wrong, and reports progress until done.
