@@ -17,7 +17,7 @@ import (
 func crashOptions(h *host.Host) objects.Options {
 	return objects.Options{
 		Host: h, Drives: []string{"d1", "d2", "d3", "d4", "d5", "d6"}, AutoFormat: true,
-		ExtentBytes: 4 << 20, CacheBytes: 1 << 20, PartBytesMin: partMin, RepairPause: 9999 * time.Hour, SweepPause: 9999 * time.Hour,
+		ExtentBytes: 4 << 20, CacheBytes: 1 << 20, PartBytesMin: partMin, RepairPause: 9999 * time.Hour, SweepPause: 9999 * time.Hour, AuditPause: 9999 * time.Hour,
 	}
 }
 

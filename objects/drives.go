@@ -22,6 +22,8 @@ type Drive interface {
 	Read(ctx context.Context, a drive.Address, id drive.Identity, p []byte, off int64) error
 	Length(ctx context.Context, a drive.Address, id drive.Identity) (int, error)
 	Scan(ctx context.Context, class drive.Class) iter.Seq2[drive.Found, error]
+	Audit(ctx context.Context, extent uint32, from int64) iter.Seq2[drive.Audited, error]
+	CheckFiles() error
 	Extents() []drive.ExtentInfo
 	Remove(ctx context.Context, extent uint32) error
 	Seal(ctx context.Context, class drive.Class) error

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tarnlake/tarn/objects/durability"
 	"github.com/tarnlake/tarn/objects/erasure"
 )
 
@@ -59,6 +60,7 @@ func (s *Store) fetch(ctx context.Context, st *Stripe, owner []byte, lo, hi int)
 
 // fetchWithout rebuilds what lies in one shard, unless that is negative, from others.
 func (s *Store) fetchWithout(ctx context.Context, st *Stripe, owner []byte, avoid, lo, hi int) ([]part, error) {
+	defer s.traffic.user()()
 	n := len(st.Shards)
 	f := &fetch{s: s, st: st, owner: owner, answers: make(chan fetched, 2*n)} // each shard is asked at most twice
 	f.others.asked, f.others.data = make([]bool, n), make([][]byte, n)
@@ -221,7 +223,9 @@ func (f *fetch) fail(a fetched) {
 	number := f.st.Shards[a.shard].Drive
 	f.causes = append(f.causes, fmt.Errorf("shard %d on drive %d: %w", a.shard, number, a.err))
 	if !errors.Is(a.err, context.Canceled) && !errors.Is(a.err, context.DeadlineExceeded) {
-		f.s.repairs.report(shardID{f.st.ID, uint8(a.shard)}, f.owner)
+		if f.s.repairs.report(shardID{f.st.ID, uint8(a.shard)}, f.owner) {
+			f.s.measures.count(func(d *durability.Day) { d.ReadErrors++ })
+		}
 		f.s.o.Events.shardBad(f.st.ID, a.shard, number, a.err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 // out and repaired later; with too few of them the stripe is not written. late:
 // a drive may still use the payloads.
 func (s *Store) lay(ctx context.Context, h *hold, st *Stripe, payloads [][]byte) (late bool, err error) {
+	defer s.traffic.user()()
 	l := &laying{s: s, hold: h, stripe: st, payloads: payloads}
 	st.Shards = make([]Shard, len(payloads))
 	l.round(ctx)
@@ -208,6 +209,11 @@ func (l *laying) verdict(ctx context.Context, missing int) error {
 	}
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if len(l.failed) == 0 { // no drive was chosen: they filled up, or failed, a moment ago
+		if err := l.s.drives.writable(int(l.stripe.K), int(l.stripe.M), usesReserve(ctx)); err != nil {
+			return err
+		}
 	}
 	kind := ErrReadOnly
 	for _, err := range l.failed {

@@ -127,6 +127,30 @@ func (d *memDrive) Scan(context.Context, drive.Class) iter.Seq2[drive.Found, err
 	return func(func(drive.Found, error) bool) {}
 }
 
+func (d *memDrive) CheckFiles() error { return nil }
+
+func (d *memDrive) Audit(_ context.Context, extent uint32, _ int64) iter.Seq2[drive.Audited, error] {
+	return func(yield func(drive.Audited, error) bool) {
+		d.mu.Lock()
+		records, ok := d.extents[extent]
+		d.mu.Unlock()
+		if !ok {
+			yield(drive.Audited{}, drive.ErrGone)
+			return
+		}
+		for i, r := range records {
+			at := drive.Address{Extent: extent, Generation: 1, Sector: uint32(i)}
+			f := drive.Found{Address: at, Identity: r.Identity, Payload: r.Payload}
+			if _, err := d.record(at, r.Identity); err != nil {
+				f.Err, f.Payload = err, nil
+			}
+			if !yield(drive.Audited{Found: f, Next: int64(i + 1)}, nil) {
+				return
+			}
+		}
+	}
+}
+
 func (d *memDrive) Extents() []drive.ExtentInfo {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -1,14 +1,17 @@
 package objects
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
 
+	"github.com/tarnlake/tarn/objects/durability"
 	"github.com/tarnlake/tarn/objects/index"
 )
 
@@ -73,12 +76,15 @@ type mover struct {
 		sync.Mutex
 		healed, bytes int64
 		failed        map[[16]byte]bool // stripes that were not healed; true: too few shards are good
+		losses        []durability.Loss // to be written into the ledger
 	}
+	began time.Time
 }
 
 func (s *Store) newMover() *mover {
 	m := &mover{s: s, hold: s.pins.hold(), room: semaphore.NewWeighted(moveBytes), swaps: newSwaps(s)}
 	m.count.failed = map[[16]byte]bool{}
+	m.began = s.host.Clock.Now()
 	return m
 }
 
@@ -114,12 +120,12 @@ func (m *mover) value(ctx context.Context, key []byte) error {
 			break
 		}
 	}
-	m.took(&done)
+	m.took(key, &done)
 	return nil
 }
 
 // took counts what was done for a value.
-func (m *mover) took(done *moved) {
+func (m *mover) took(key []byte, done *moved) {
 	m.count.Lock()
 	defer m.count.Unlock()
 	m.count.bytes += done.bytes
@@ -127,11 +133,37 @@ func (m *mover) took(done *moved) {
 		if whole {
 			m.count.healed++
 			delete(m.count.failed, id)
-			m.s.repairs.done(id)
+			m.healed(id, done.bytes/int64(len(done.seen)))
 		} else if len(m.count.failed) < badMax {
-			m.count.failed[id] = done.lost[id]
+			m.count.failed[id] = done.lost[id].Needed > 0
+		}
+		if l, lost := done.lost[id]; lost && !m.moves && len(m.count.losses) < badMax {
+			l.Owner, l.Since = bytes.Clone(key), m.s.host.Clock.Now()
+			m.count.losses = append(m.count.losses, l)
 		}
 	}
+}
+
+// healed notes how long a stripe had been damaged.
+func (m *mover) healed(id [16]byte, bytes int64) {
+	found := m.s.repairs.done(id)
+	if m.moves {
+		return
+	}
+	if found.IsZero() {
+		found = m.began
+	}
+	took := m.s.host.Clock.Now().Sub(found)
+	m.s.measures.count(func(d *durability.Day) { d.Repair(took, bytes) })
+}
+
+// ledger writes what turned out to be lost into the ledger.
+func (m *mover) ledger(ctx context.Context) error {
+	m.count.Lock()
+	losses := m.count.losses
+	m.count.losses = nil
+	m.count.Unlock()
+	return m.s.lose(ctx, losses)
 }
 
 // sum puts the counts into a report.
@@ -171,7 +203,7 @@ func (m *mover) root(ctx context.Context) error {
 		err = m.s.renameCheckpoint(ctx, record.checkpoint, blobs[0])
 	}
 	if err == nil {
-		m.took(&done)
+		m.took(nil, &done)
 	}
 	return err
 }
@@ -179,16 +211,16 @@ func (m *mover) root(ctx context.Context) error {
 // moved is what was done for one value.
 type moved struct {
 	mu      sync.Mutex
-	placed  map[[16]byte]Stripe // before, for a value that changed meanwhile
-	seen    map[[16]byte]bool   // stripes that wanted places; true: they lack nothing now
-	lost    map[[16]byte]bool   // stripes with fewer than k good shards
-	changed int                 // stripes with new places
+	placed  map[[16]byte]Stripe          // before, for a value that changed meanwhile
+	seen    map[[16]byte]bool            // stripes that wanted places; true: they lack nothing now
+	lost    map[[16]byte]durability.Loss // stripes with fewer than k good shards
+	changed int                          // stripes with new places
 	bytes   int64
 }
 
 // apply gives the wanted shards of blobs places, in place.
 func (d *moved) apply(ctx context.Context, m *mover, blobs []Blob) error {
-	d.changed, d.seen, d.lost = 0, map[[16]byte]bool{}, map[[16]byte]bool{}
+	d.changed, d.seen, d.lost = 0, map[[16]byte]bool{}, map[[16]byte]durability.Loss{}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(moveStripes)
 	for i := range blobs {
@@ -215,6 +247,9 @@ func (d *moved) stripe(ctx context.Context, m *mover, st *Stripe) error {
 		return err
 	}
 	defer m.room.Release(weight)
+	if err := m.s.traffic.grant(ctx, weight); err != nil {
+		return err
+	}
 	b := newRebuilding(m, st, todo)
 	placed, err := b.run(ctx)
 	if ctx.Err() != nil {
@@ -244,7 +279,10 @@ func (d *moved) add(st *Stripe, b *rebuilding, placed int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.bytes += b.bytes
-	d.seen[st.ID], d.lost[st.ID] = len(b.todo) == 0, b.lost
+	d.seen[st.ID] = len(b.todo) == 0
+	if b.lost {
+		d.lost[st.ID] = durability.Loss{Stripe: st.ID, Bytes: uint64(st.Bytes), Good: b.good, Needed: int(st.K), Cause: b.why()}
+	}
 	if placed == 0 {
 		return
 	}

@@ -76,10 +76,10 @@ func (r *repairs) doubted() bool { return r.asked.Swap(false) }
 // incomplete: a stripe was written without all of its shards.
 func (r *repairs) incomplete(stripe [16]byte) { r.note(stripe, nil, 0) }
 
-// report: a read of a shard failed. owner may be nil.
-func (r *repairs) report(id shardID, owner []byte) { r.note(id.stripe, owner, 1<<id.shard) }
+// report: a read of a shard failed. owner may be nil. It reports whether that is news.
+func (r *repairs) report(id shardID, owner []byte) bool { return r.note(id.stripe, owner, 1<<id.shard) }
 
-func (r *repairs) note(stripe [16]byte, owner []byte, shards uint64) {
+func (r *repairs) note(stripe [16]byte, owner []byte, shards uint64) (news bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d, known := r.mu.damaged[stripe]
@@ -89,6 +89,7 @@ func (r *repairs) note(stripe [16]byte, owner []byte, shards uint64) {
 	if d.owner == nil {
 		d.owner = bytes.Clone(owner)
 	}
+	news = d.shards&shards != shards
 	d.shards |= shards
 	if known || len(r.mu.damaged) < badMax {
 		r.mu.damaged[stripe] = d
@@ -96,6 +97,7 @@ func (r *repairs) note(stripe [16]byte, owner []byte, shards uint64) {
 		r.mu.overflow = true
 	}
 	r.wake()
+	return news
 }
 
 // committed: values were put. They may name stripes that were written incomplete.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,6 +21,7 @@ type rebuilding struct {
 	todo   map[int]bool // shards that need a place
 	layout placement.Layout
 	lost   bool // fewer than k shards are good
+	good   int  // shards, where it is lost
 	late   bool // a drive may still use the shards' memory
 	bytes  int64
 }
@@ -57,8 +59,10 @@ func (b *rebuilding) exclude(number uint16) {
 // run returns the number of shards that found a place, each read back. An error
 // is one of a stripe that could have been healed, and was not at all.
 func (b *rebuilding) run(ctx context.Context) (placed int, err error) {
-	if _, targets := b.targets(); len(targets) == 0 {
-		return 0, nil // there is no drive for it, so it is not even read
+	if todo, targets := b.targets(); len(targets) == 0 { // there is no drive for it, so it is not even read
+		b.good = len(b.stripe.Shards) - len(todo)
+		b.lost = b.good < int(b.stripe.K)
+		return 0, nil
 	}
 	shards, err := b.gather(ctx)
 	if err != nil {
@@ -182,7 +186,7 @@ func (b *rebuilding) gather(ctx context.Context) ([][]byte, error) {
 		}
 	}
 	if good := count(shards); good < int(st.K) {
-		b.lost = good+silent < int(st.K)
+		b.lost, b.good = good+silent < int(st.K), good
 		return nil, fmt.Errorf("%w: %d good shards, %d are needed", ErrUnavailable, good, st.K)
 	}
 	code, err := b.m.s.coder(st)
@@ -204,6 +208,27 @@ func (s *Store) coder(st *Stripe) (*erasure.Code, error) {
 		return s.code, nil
 	}
 	return erasure.New(int(st.K), int(st.M))
+}
+
+// why tells where the shards are that cannot be read.
+func (b *rebuilding) why() string {
+	var all []string
+	for i, sh := range b.stripe.Shards {
+		if !b.todo[i] {
+			continue
+		}
+		where := "never written"
+		if !sh.Address.IsZero() {
+			where = fmt.Sprintf("drive %d", sh.Drive)
+			if m := b.m.s.drives.find(sh.Drive); m == nil {
+				where += ", gone"
+			} else if state, _ := m.state(); state > DriveWell {
+				where += ", " + state.String()
+			}
+		}
+		all = append(all, fmt.Sprintf("shard %d: %s", i, where))
+	}
+	return strings.Join(all, "; ")
 }
 
 func (b *rebuilding) moving() (all []int) {

@@ -54,7 +54,12 @@ func (s *Store) Repair(ctx context.Context, o RepairOptions) (RepairReport, erro
 	defer r.m.end()
 	r.m.want = func(ctx context.Context, st *Stripe) []int { return s.missing(ctx, st, o) }
 	r.report.Began = s.host.Clock.Now()
-	err := r.run(mayUseReserve(ctx))
+	ctx = mayUseReserve(ctx)
+	err := r.run(ctx)
+	err = errors.Join(err, r.m.ledger(ctx))
+	if err == nil && !o.queued {
+		err = s.settleLosses(ctx)
+	}
 	r.tell(false)
 	if err != nil {
 		return r.report, fmt.Errorf("repair: %w", err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tarnlake/tarn/host"
+	"github.com/tarnlake/tarn/objects/audit"
 	"github.com/tarnlake/tarn/objects/erasure"
 	"github.com/tarnlake/tarn/objects/index"
 	"github.com/tarnlake/tarn/objects/index/journal"
@@ -42,6 +43,10 @@ type Options struct {
 	PackPause       time.Duration // between two looks at what is to be packed; default 10 s
 	TidyRate        int64         // bytes a second that packing, reclamation and balance move; default 64 MiB
 	BalancePause    time.Duration // between two looks at how even the drives are; default 1 h
+	Audit           time.Duration // in which every byte of every drive is read once; default 14 days
+	AuditPause      time.Duration // between two looks at drives and at whether an audit is due; default 1 min
+	BackgroundLeast int64         // bytes a second that repair and audit may take from users; default 16 MiB
+	BackgroundMost  int64         // bytes a second that they take at most; default: no bound
 	Events          Events
 
 	checkpointInRoot int   // bytes; default: the constant; tests take less
@@ -64,6 +69,9 @@ func (o *Options) setDefaults() {
 	set(&o.PackPause, 10*time.Second)
 	set(&o.TidyRate, 64<<20)
 	set(&o.BalancePause, time.Hour)
+	set(&o.Audit, 14*24*time.Hour)
+	set(&o.AuditPause, time.Minute)
+	set(&o.BackgroundLeast, 16<<20)
 }
 
 const driveTimeoutDefault = 2 * time.Second
@@ -88,6 +96,7 @@ type Events struct {
 	Checkpoint  func(through uint64, err error)
 	ViewRebuilt func(dir string, applied uint64)
 	Moved       func(kind string, report RepairReport, err error) // a drain or a balance ended, or was cut off
+	Audited     func(drive uint16, found audit.Found, err error)  // an audit of a drive ended
 }
 
 func (e *Events) driveDown(n uint16, cause error) {
@@ -124,6 +133,10 @@ type Store struct {
 	pace    pace    // of packing and reclamation
 	reads   tickets // streams and reads under way
 	repairs repairs
+
+	traffic  *traffic // of users, to which repair and audit give way
+	measures measures
+	audits   audits
 
 	id        [16]byte
 	roots     roots
@@ -162,6 +175,9 @@ func newStore(o Options, idx index.Index, members []*member) (*Store, error) {
 	s.roots.s = s
 	s.repairs.init(o.Host.Clock.Now)
 	s.moves.init()
+	s.traffic = newTraffic(o.Host.Clock, o.BackgroundLeast, o.BackgroundMost)
+	s.measures.init(s)
+	s.audits.init()
 	s.life, s.end = context.WithCancel(context.Background())
 	return s, nil
 }

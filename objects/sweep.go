@@ -75,7 +75,7 @@ func (s *Store) deadExtents(ctx context.Context) (map[place]drive.ExtentInfo, er
 			continue
 		}
 		for _, e := range m.Extents() {
-			if e.Sealed && (e.Class == drive.Small || e.Class == drive.Stripe) {
+			if e.Sealed && (e.Class == drive.Small || e.Class == drive.Stripe || unrecoverable(e)) {
 				sealed[place{m.number, e.Number}] = e
 			}
 		}
@@ -97,6 +97,12 @@ func (s *Store) deadExtents(ctx context.Context) (map[place]drive.ExtentInfo, er
 	}
 	maps.DeleteFunc(sealed, func(at place, _ drive.ExtentInfo) bool { return err != nil || live.extents[at] > 0 })
 	return sealed, err
+}
+
+// unrecoverable: neither header nor any record of the extent verified when the
+// drive was opened, so that its class is not known and nothing of it can be read.
+func unrecoverable(e drive.ExtentInfo) bool {
+	return e.Class == 0 && errors.Is(e.Retired, drive.ErrCorrupt)
 }
 
 func (s *Store) remove(ctx context.Context, dead map[place]drive.ExtentInfo) (SweepReport, error) {

@@ -28,6 +28,8 @@ var rooms = []struct {
 	{"objects/placement", 2},
 	{"objects/drive", 2},
 	{"objects/index", 3},
+	{"objects/audit", 3},
+	{"objects/durability", 3},
 	{"objects", 4},
 	{"access", 5},
 	{"tables", 6},

@@ -104,7 +104,7 @@ func options(h *host.Host) objects.Options {
 	return objects.Options{
 		Host: h, Drives: folders, AutoFormat: true, PartBytesMin: partMin, StageKept: stageKept,
 		ExtentBytes: extentBytes, CacheBytes: 256 << 10, CheckpointBytes: 8 << 10,
-		DriveTimeout: 3 * never, HedgeDelay: never, RepairPause: 9 * never, SweepPause: 9 * never,
+		DriveTimeout: 3 * never, HedgeDelay: never, RepairPause: 9 * never, SweepPause: 9 * never, AuditPause: 9 * never,
 	}
 }
 
