@@ -127,7 +127,11 @@ func (f *fetch) ask(ctx context.Context, part, shard, from, to int) {
 	f.waiting++
 	go func() {
 		p := shardMemory(to - from)
+		began := f.s.host.Clock.Now()
 		err := m.Read(ctx, at, id, p, int64(from))
+		if err == nil {
+			f.s.hedging.note(f.s.host.Clock.Now().Sub(began))
+		}
 		c.ended()
 		f.answers <- fetched{part, shard, p, err}
 	}()
@@ -138,7 +142,7 @@ func (f *fetch) ask(ctx context.Context, part, shard, from, to int) {
 func (f *fetch) wait(ctx context.Context) error {
 	slow := false
 	alarm := make(chan struct{}, 1)
-	stop := f.s.host.Clock.AfterFunc(f.s.o.HedgeDelay, func() { alarm <- struct{}{} })
+	stop := f.s.host.Clock.AfterFunc(f.s.hedging.after(f.s.o.HedgeDelay), func() { alarm <- struct{}{} })
 	defer stop()
 	for {
 		if done, err := f.step(ctx, slow); done {

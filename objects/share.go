@@ -5,7 +5,7 @@ import "sync/atomic"
 // Memory that large bodies may take in all, each way, beside the pool of stripes.
 // With many of them at once each works with less at a time.
 const (
-	gatherBytesMax = 96 << 20 // of bodies being gathered
+	gatherBytesMax = 48 << 20 // of bodies being gathered
 	aheadBytesMax  = 64 << 20 // of what is read ahead; as much again is being handed on
 	shareBytesMin  = 256 << 10
 )

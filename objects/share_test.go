@@ -8,8 +8,8 @@ import (
 )
 
 func TestManyAtOnceShareMemoryAndOneAloneHasItsFill(t *testing.T) {
-	s := share{bytes: 96 << 20}
-	for users, want := range map[int]int{1: 4 << 20, 24: 4 << 20, 96: 1 << 20, 256: 384 << 10, 100_000: shareBytesMin} {
+	s := share{bytes: 48 << 20}
+	for users, want := range map[int]int{1: 4 << 20, 12: 4 << 20, 48: 1 << 20, 128: 384 << 10, 100_000: shareBytesMin} {
 		s.users.Store(int64(users))
 		if got := s.each(4 << 20); got != want {
 			t.Errorf("%d users: %d bytes each, want %d", users, got, want)

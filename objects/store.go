@@ -30,7 +30,7 @@ type Options struct {
 	ExtentBytes     int64         // of a drive's extents; default 256 MiB
 	CheckpointBytes int64         // of journal after which the index is checkpointed; default 64 MiB
 	DriveTimeout    time.Duration // after which a drive is declared down; default 2 s
-	HedgeDelay      time.Duration // after which a read asks other drives too; default 100 ms
+	HedgeDelay      time.Duration // after which at the latest a read asks other drives too; default 100 ms
 	StripesInFlight int           // stripes being written at once; default 16
 	CacheBytes      int64         // of the index's cache; default 64 MiB
 	PartBytesMin    int64         // of every part of a multipart upload but the last; default 5 MiB
@@ -129,6 +129,7 @@ type Store struct {
 	group   smallGroup
 	gathers share // of large bodies being written
 	aheads  share // of streams being read
+	hedging hedging
 	tidy    tidy
 	pace    pace    // of packing and reclamation
 	reads   tickets // streams and reads under way

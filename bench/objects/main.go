@@ -19,6 +19,9 @@ type options struct {
 	jobs   string
 	parts  string
 	keep   bool
+	large  int
+	lost   int
+	settle time.Duration
 }
 
 func main() {
@@ -42,7 +45,10 @@ func parse() options {
 	flag.DurationVar(&o.span, "span", 2*time.Second, "length of each job in each round")
 	flag.Int64Var(&o.listed, "listed", 50_000, "keys in the bucket that is listed, in thousands")
 	flag.StringVar(&o.jobs, "jobs", "", "jobs to do, by the beginnings of their names, separated by commas (default: all)")
-	flag.StringVar(&o.parts, "parts", "rounds,space", "parts to do: rounds, space")
+	flag.StringVar(&o.parts, "parts", "rounds,space", "parts to do: rounds, space, clients, rebuild")
+	flag.IntVar(&o.large, "large", 100, "MiB of each put of the part clients")
+	flag.IntVar(&o.lost, "lost", 150, "objects of 10 MiB in the store that loses a drive")
+	flag.DurationVar(&o.settle, "settle", time.Minute, "how long the part space waits for small objects to be packed")
 	flag.BoolVar(&o.keep, "keep", false, "leave the folder behind")
 	flag.Parse()
 	return o
@@ -62,8 +68,10 @@ func (o options) does(job string) bool {
 
 // part names what run can do.
 var parts = map[string]func(io.Writer, options) error{
-	"rounds": runRounds,
-	"space":  runSpace,
+	"rounds":  runRounds,
+	"space":   runSpace,
+	"clients": runClients,
+	"rebuild": runRebuild,
 }
 
 func run(out io.Writer, o options) (err error) {

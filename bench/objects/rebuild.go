@@ -1,0 +1,121 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// stillFor is how long a drive must not grow to count as rebuilt.
+const stillFor = 6 * time.Second
+
+// runRebuild loses a drive of a store, first an idle one and then one under load,
+// and tells how fast it is filled again and what readers notice.
+func runRebuild(out io.Writer, o options) error {
+	dir, err := o.folder("rebuild")
+	if err != nil {
+		return err
+	}
+	r := &rebuild{o: o, dir: dir, small: newBodies(small, 5)}
+	if err := r.start(); err != nil {
+		return err
+	}
+	defer func() { _ = r.t.kill() }()
+	if err := r.fill(); err != nil {
+		return err
+	}
+	before, err := r.reads()
+	if err != nil {
+		return err
+	}
+	idle, _, err := r.lose("drive-6", false)
+	if err != nil {
+		return err
+	}
+	loaded, p99, err := r.lose("drive-5", true)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "| rebuild of a lost drive | |\n|---|---|\n| idle | %.0f MB/s |\n| under GET 4 KiB × 16 | %.0f MB/s |\n| their p99 before / meanwhile | %v / %v |\n\n", idle, loaded, before, p99)
+	return err
+}
+
+type rebuild struct {
+	o     options
+	dir   string
+	t     *target
+	small *bodies
+}
+
+const rebuildSmall = 2000 // objects that are read meanwhile
+
+func (r *rebuild) start() error {
+	c, err := startTarn(r.o.binary, r.dir, benchKeys)
+	if err == nil {
+		r.t = &target{name: "tarn", child: c, keys: benchKeys}
+	}
+	return err
+}
+
+func (r *rebuild) fill() error {
+	c, err := r.t.connect()
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	if err := c.makeBucket(); err != nil {
+		return err
+	}
+	b := newBodies(large, 6)
+	_, err1 := r.t.load(4, 0, int64(r.o.lost), func(c *connection, i int64) error { return c.putObject(path("large/", i), b, i) }).run()
+	_, err2 := r.t.load(16, 0, rebuildSmall, func(c *connection, i int64) error { return c.putObject(path("small/", i), r.small, i) }).run()
+	return errors.Join(err1, err2)
+}
+
+// reads is the p99 of a second of small gets.
+func (r *rebuild) reads() (time.Duration, error) {
+	took, err := r.t.load(16, time.Second, 0, func(c *connection, i int64) error {
+		i = i * 7919 % rebuildSmall
+		return c.getObject(path("small/", i), r.small, i)
+	}).run()
+	return took.quantile(0.99), err
+}
+
+// lose empties a drive's folder while the server is down, and waits until it is filled again.
+func (r *rebuild) lose(name string, loaded bool) (perSecond float64, p99 time.Duration, err error) {
+	folder := filepath.Join(r.dir, "tarn-data", name)
+	want, err := footprintOf(folder)
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := errors.Join(r.t.stop(), os.RemoveAll(folder), r.start()); err != nil {
+		return 0, 0, err
+	}
+	began, grew, most := time.Now(), time.Now(), int64(0)
+	var seen []float64
+	for time.Since(grew) < stillFor {
+		if loaded {
+			p, err := r.reads()
+			if err != nil {
+				return 0, 0, err
+			}
+			seen = append(seen, float64(p))
+		} else {
+			time.Sleep(200 * time.Millisecond)
+		}
+		now, err := footprintOf(folder)
+		if err != nil {
+			return 0, 0, err
+		}
+		if now.bytes > most {
+			most, grew = now.bytes, time.Now()
+		}
+	}
+	if most < want.bytes*8/10 {
+		return 0, 0, fmt.Errorf("%s has %d bytes again, of %d", name, most, want.bytes)
+	}
+	return float64(most) / grew.Sub(began).Seconds() / 1e6, time.Duration(middle(seen)), nil
+}
