@@ -55,6 +55,9 @@ fuzz: ## SECONDS_EACH of each fuzz target
 soak: ## the long forms of the tests
 	TARN_SOAK=1 $(GO) test -count=1 -timeout 6h ./...
 
+mutants: ## every site of the object layer that protects data, taken out: a test must notice
+	$(GO) run ./trials/mutants
+
 data: ## the corpus: Debian's package descriptions with embeddings
 	@python="$$(corpus/setup.sh)" && "$${python##*$$'\n'}" corpus/build.py
 

@@ -66,3 +66,41 @@ func TestAnExtentsFolderMadeAnewSurvivesAPowerCut(t *testing.T) {
 		_ = d.Close()
 	}
 }
+
+// With its header and every record rotten, an extent tells nothing of itself. It is
+// no empty one all the same.
+func TestAnExtentThatRottedWholeIsNotTakenForAnEmptyOne(t *testing.T) {
+	h := hosttest.New(1)
+	if err := Format(h, "d", Header{Number: 1}); err != nil {
+		t.Fatal(err)
+	}
+	d, err := Open(h, "d", Options{ExtentBytes: ExtentBytesMin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := d.Append(context.Background(), Stripe, []Record{{Payload: []byte("lost")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	disk := hosttest.DiskOf(h)
+	name := "d/extents/" + extentName(at[0].Extent)
+	info, err := disk.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	disk.Corrupt(name, 0, info.Size())
+	if d, err = Open(h, "d", Options{ExtentBytes: ExtentBytesMin}); err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	told := false
+	for f, err := range d.Scan(context.Background(), Stripe) {
+		told = told || err == nil && f.Err != nil
+	}
+	if !told {
+		t.Error("a scan says nothing of an extent of which every byte is wrong")
+	}
+}

@@ -148,7 +148,7 @@ func (h *hunt) sampled(ctx context.Context, overlay string, chosen, sites []*sit
 	}
 	var dirs []string
 	for _, s := range chosen {
-		dirs = append(dirs, h.past[s.key()].dir)
+		dirs = append(dirs, s.dir, h.past[s.key()].dir)
 	}
 	slices.Sort(dirs)
 	if err := h.suite.build(ctx, overlay, slices.Compact(dirs)); err != nil {
