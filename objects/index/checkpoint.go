@@ -109,11 +109,14 @@ func (l *Local) save(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("take checkpoint: %w", err)
 	}
-	through := image.Through()
+	through, written := image.Through(), int64(0)
 	err = l.opts.Checkpoints.Save(ctx, through, func(w io.Writer) error {
-		return image.Write(interruptible{ctx, l.closing, w})
+		return image.Write(interruptible{ctx, l.closing, w, &written})
 	})
 	err = errors.Join(err, image.Close())
+	if err == nil {
+		l.image.Store(written)
+	}
 	if err == nil {
 		err = m.Flush() // so that the trimmed log still reaches back to the view
 	}
@@ -128,6 +131,7 @@ type interruptible struct {
 	ctx     context.Context
 	closing <-chan struct{}
 	w       io.Writer
+	written *int64
 }
 
 func (i interruptible) Write(b []byte) (int, error) {
@@ -137,8 +141,20 @@ func (i interruptible) Write(b []byte) (int, error) {
 	case <-i.ctx.Done():
 		return 0, i.ctx.Err()
 	default:
+		*i.written += int64(len(b))
 		return i.w.Write(b)
 	}
+}
+
+// checkpointLogMax bounds the log after which a checkpoint of a large view is taken:
+// so much is replayed at most, in some 15 seconds, and copied when a drive of the log fails.
+const checkpointLogMax = 512 << 20
+
+// checkpointAfter is the log after which the next checkpoint is taken: as much as the
+// latest image has bytes, so that images are no more than half of what is written.
+func (s *sequencer) checkpointAfter() int64 {
+	least := s.opts.CheckpointBytes
+	return max(least, min(s.image.Load(), checkpointLogMax))
 }
 
 // trim is an errand, for the log is the sequencer's.

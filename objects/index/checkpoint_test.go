@@ -201,6 +201,36 @@ func TestCheckpointsAreTakenByThemselves(t *testing.T) {
 	s.wantWhole(t, i)
 }
 
+// TestLargeViewsAreNotWrittenAgainForLittle: the images written are in proportion to
+// the log, however large the view.
+func TestLargeViewsAreNotWrittenAgainForLittle(t *testing.T) {
+	s := newStore(1)
+	o := s.options()
+	o.CheckpointBytes = 20 << 10
+	taken := make(chan error, 1000)
+	o.Events.Checkpointed = func(_ uint64, err error) { taken <- err }
+	i := indextest.Open(t, o)
+	defer closed(t, i)
+	for n := range 300 {
+		mustCommit(t, i, index.Txn{Mutations: []index.Mutation{put(fmt.Sprintf("large%03d", n), string(make([]byte, 1000)))}})
+	}
+	if err := i.Checkpoint(background); err != nil {
+		t.Fatal(err)
+	}
+	for len(taken) > 0 {
+		<-taken
+	}
+	for range 1000 { // some 600 KB of log, twice the view
+		mustCommit(t, i, variety(4))
+	}
+	if err := <-taken; err != nil {
+		t.Fatal(err)
+	}
+	if n := 1 + len(taken); n > 3 {
+		t.Errorf("%d checkpoints were taken; with a view of 300 KB 2 are wanted", n)
+	}
+}
+
 // TestBadCheckpointIsAClearError where the log no longer reaches back, and
 // where it does it is not needed.
 func TestBadCheckpointIsAClearError(t *testing.T) {

@@ -29,6 +29,7 @@ type Local struct {
 	tasks   sync.WaitGroup // sequencer and checkpointer; Close waits
 
 	logged atomic.Int64 // bytes appended by this process
+	image  atomic.Int64 // bytes of the latest checkpoint; 0: none was taken yet
 
 	checkpointing sync.Mutex // one checkpoint at a time
 	due           chan struct{}

@@ -121,10 +121,11 @@ func (s *sequencer) appended(first uint64, data [][]byte) {
 		m.snapshots.expireBefore(s.logged.Add(size) - s.opts.SnapshotBytes)
 	}
 	s.sinceCheckpoint += size
-	if s.sinceCheckpoint < s.opts.CheckpointBytes || s.opts.Checkpoints == nil {
+	due := s.checkpointAfter()
+	if s.sinceCheckpoint < due || s.opts.Checkpoints == nil {
 		return
 	}
-	s.sinceCheckpoint = s.opts.CheckpointBytes / 2 // should it fail, the next try comes earlier
+	s.sinceCheckpoint = due / 2 // should it fail, the next try comes earlier
 	select {
 	case s.due <- struct{}{}:
 	default:
