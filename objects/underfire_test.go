@@ -211,15 +211,15 @@ func (g *siege) restart() {
 		}
 	}
 	g.seed++
-	switch next := g.h; how {
+	switch how {
 	case "close":
 		g.close()
 	case "kill":
-		next = hosttest.Restart(g.h, g.seed)
+		next := hosttest.Restart(g.h, g.seed)
 		_ = g.s.Close()
 		g.h = next
 	default:
-		next = hosttest.Reboot(g.h, g.seed)
+		next := hosttest.Reboot(g.h, g.seed)
 		_ = g.s.Close()
 		g.h = next
 	}
