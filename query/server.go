@@ -10,6 +10,7 @@ import (
 	"connectrpc.com/grpcreflect/v2"
 
 	"github.com/tarnlake/tarn/access"
+	"github.com/tarnlake/tarn/access/admission"
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/objects"
 	"github.com/tarnlake/tarn/proto/grpc/health/v1/healthv1connect"
@@ -21,7 +22,7 @@ import (
 // their metadata to 20 MiB, an object beside them to 16 MiB.
 const messageBytesMax = 48 << 20
 
-// Options are what the services stand on. Every field is needed but Called.
+// Options are what the services stand on. Every field is needed but Called and Gate.
 type Options struct {
 	Host    *host.Host
 	Store   *objects.Store
@@ -30,6 +31,7 @@ type Options struct {
 	Embed   Embedders
 	Version string // of the binary
 	Presign Presign
+	Gate    *admission.Gate // admits calls before their message is read; nil: all of them
 	// Called is told of every finished call, for metrics and the access log.
 	Called func(procedure, accessKey string, code string, took time.Duration)
 }
@@ -48,7 +50,7 @@ func Handler(o Options) (handler http.Handler, names []string) {
 	if o.Called == nil {
 		o.Called = func(string, string, string, time.Duration) {}
 	}
-	server := connect.NewServer(report(o), refine, authenticate(o.Keys))
+	server := connect.NewServer(report(o), refine, authenticate(o.Keys), admit(o.Gate))
 	tarnv1connect.RegisterVectorServiceHandler(server, &vectorService{o: o})
 	tarnv1connect.RegisterObjectServiceHandler(server, &objectService{o: o})
 	tarnv1connect.RegisterAdminServiceHandler(server, &adminService{o: o, started: o.Host.Clock.Now()})

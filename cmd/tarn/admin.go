@@ -45,6 +45,7 @@ func printStatus(w io.Writer, s *tarnv1.StatusResponse) error {
 	for _, warning := range s.Warnings {
 		fmt.Fprintln(w, "warning:", warning)
 	}
+	printLoad(w, s.Load)
 	if r := s.Repair; r.GetRunning() || r.GetUnrepairable() > 0 {
 		fmt.Fprintf(w, "repair: %d scanned, %d damaged, %d healed, %d with too few shards left\n", r.Scanned, r.Damaged, r.Healed, r.Unrepairable)
 	}
@@ -193,4 +194,15 @@ func keyTokenCommand(c *client) *cobra.Command {
 	}
 	cmd.Flags().DurationVar(&life, "ttl", 12*time.Hour, "how long it is good for, to 168h")
 	return cmd
+}
+
+// printLoad says what is waiting, and what was refused since the start.
+func printLoad(w io.Writer, l *tarnv1.Load) {
+	fmt.Fprintf(w, "load: %d at work of at most %d, %d open", l.GetWorking(), l.GetLimit(), l.GetOpen())
+	for _, c := range l.GetClasses() {
+		if c.Waiting > 0 || c.Refused > 0 {
+			fmt.Fprintf(w, "; %s: %d wait, %d were refused of %d", c.Class, c.Waiting, c.Refused, c.Admitted+c.Refused)
+		}
+	}
+	fmt.Fprintln(w)
 }

@@ -31,7 +31,7 @@ func (l *lake) handler(s settings) (http.Handler, error) {
 	rpc, names := query.Handler(query.Options{
 		Host: l.host, Store: l.store, Vectors: l.vectors, Keys: l.keys, Version: version,
 		Embed:   embed.New(&http.Client{Timeout: time.Minute}, os.Getenv("TARN_EMBEDDER_KEY")),
-		Presign: l.presign(s.Region), Called: l.called,
+		Presign: l.presign(s.Region), Called: l.called, Gate: l.gate,
 	})
 	services := map[string]http.Handler{}
 	for _, name := range names {
@@ -45,10 +45,11 @@ func (l *lake) handler(s settings) (http.Handler, error) {
 			}
 			return s3.ErrDenied
 		},
-		Events: s3.Events{Request: l.requested},
+		Events: s3.Events{Request: l.requested}, Gate: l.gate, StallMax: s.StallMax,
 	})
 	vectorsDoor := s3vectors.New(s3vectors.Options{
 		Host: l.host, Buckets: l.store, Engine: l.vectors, Secrets: secrets{l.keys}, Region: s.Region,
+		Gate: l.gate, StallMax: s.StallMax,
 		Authorize: func(ctx context.Context, accessKey, _, _ string) error {
 			if l.known(ctx, accessKey) {
 				return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tarnlake/tarn/access"
+	"github.com/tarnlake/tarn/access/admission"
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/objects"
 	"github.com/tarnlake/tarn/vectors"
@@ -42,6 +43,7 @@ type lake struct {
 	store   *objects.Store
 	vectors *vectors.Engine
 	keys    *access.Keyring
+	gate    *admission.Gate
 	metrics *meters
 	out     io.Writer // where the operator reads
 }
@@ -69,7 +71,8 @@ func serve(ctx context.Context, out io.Writer, s settings) error {
 }
 
 func openLake(ctx context.Context, h *host.Host, out io.Writer, s settings, master masterKey) (*lake, error) {
-	l := &lake{host: h, metrics: newMeters(), out: out}
+	l := &lake{host: h, gate: admission.New(admission.Options{Clock: h.Clock, Wait: s.AdmissionWait}), metrics: newMeters(), out: out}
+	l.metrics.registry.MustRegister(gateMeters{l.gate})
 	folders, own := s.folders()
 	spreadProcessors(len(folders))
 	for i, f := range folders {

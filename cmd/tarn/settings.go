@@ -31,6 +31,8 @@ type settings struct {
 	MasterKeyFile   string
 	ExtentMiB       int
 	ShutdownGrace   time.Duration
+	AdmissionWait   time.Duration
+	StallMax        time.Duration
 }
 
 // settingError is a bad setting: one line that names it, exit status 2.
@@ -54,6 +56,8 @@ func serveFlags(f *pflag.FlagSet) {
 	f.String("master-key-file", "", "file of the master key (default DATA/master.key); TARN_MASTER_KEY overrides")
 	f.Int("extent-mib", 256, "size of an extent in MiB, 8 to 1024")
 	f.Duration("shutdown-grace", 3*time.Second, "how long requests may finish after SIGTERM")
+	f.Duration("admission-wait", time.Second, "how long a request may wait for room before it is told to come again")
+	f.Duration("stall-max", 30*time.Second, "in which a client must send, or take, something of a body")
 	f.String("config", "", "YAML file of settings (default ./tarn.yaml, if there is one)")
 }
 
@@ -77,6 +81,7 @@ func loadSettings(f *pflag.FlagSet) (settings, error) {
 		LogLevel: r.text("log-level"), DriveTimeout: r.duration("drive-timeout"),
 		MasterKeyFile: r.text("master-key-file"), ExtentMiB: r.number("extent-mib"),
 		ShutdownGrace: r.duration("shutdown-grace"),
+		AdmissionWait: r.duration("admission-wait"), StallMax: r.duration("stall-max"),
 	}
 	if r.err != nil {
 		return s, r.err
@@ -129,6 +134,10 @@ func (s *settings) check() error {
 		return &settingError{"drive-timeout", fmt.Sprintf("%s is below 10ms", s.DriveTimeout)}
 	case s.ShutdownGrace < 0:
 		return &settingError{"shutdown-grace", fmt.Sprintf("%s is negative", s.ShutdownGrace)}
+	case s.AdmissionWait <= 0:
+		return &settingError{"admission-wait", fmt.Sprintf("%s is not above zero", s.AdmissionWait)}
+	case s.StallMax < time.Second:
+		return &settingError{"stall-max", fmt.Sprintf("%s is below 1s", s.StallMax)}
 	case s.Data == "":
 		return &settingError{"data", "names no folder"}
 	case s.Region == "":

@@ -7,14 +7,16 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/tarnlake/tarn/access/admission"
 	"github.com/tarnlake/tarn/objects"
 )
 
 // answer is the ResponseWriter, counting.
 type answer struct {
 	http.ResponseWriter
-	status int
-	bytes  int64
+	status     int
+	bytes      int64
+	connection *admission.Connection // nil until the request is admitted
 }
 
 func (a *answer) WriteHeader(status int) {
@@ -26,9 +28,22 @@ func (a *answer) Write(p []byte) (int, error) {
 	if a.status == 0 {
 		a.status = http.StatusOK
 	}
-	n, err := a.ResponseWriter.Write(p)
+	n, err := a.put(p)
 	a.bytes += int64(n)
 	return n, err
+}
+
+func (a *answer) put(p []byte) (int, error) {
+	if a.connection == nil {
+		return a.ResponseWriter.Write(p)
+	}
+	return a.connection.Send(a.ResponseWriter, p)
+}
+
+func (a *answer) end() {
+	if a.connection != nil {
+		a.connection.End()
+	}
 }
 
 // Unwrap serves http.ResponseController.
@@ -134,10 +149,7 @@ func (c *call) stream(content *objects.ObjectReader, status int, off, n int64) e
 	if _, err := c.w.Write(first); err != nil {
 		return nil // the client is gone
 	}
-	patience := c.patientWriter()
-	defer patience.end()
 	for left := n - int64(len(first)); left > 0; {
-		patience.renew()
 		next := (*piece)[:min(left, pieceBytes)]
 		if _, err := io.ReadFull(body, next); err != nil {
 			return readFailed(err)

@@ -24,7 +24,7 @@ type call struct {
 	hosted bool   // the bucket stood in the host name
 	query  sigv4.Query
 	signed *sigv4.Signed
-	body   *sigv4.Body
+	body   *sigv4.Body // nil until admitted
 	op     *operation
 	code   string // of the error answered
 	err    error  // behind an answer of 5xx

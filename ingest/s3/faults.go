@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/tarnlake/tarn/access/admission"
 	"github.com/tarnlake/tarn/ingest/sigv4"
 	"github.com/tarnlake/tarn/objects"
 )
@@ -55,7 +56,6 @@ var table = []row{
 	{sigv4.ErrNoLength, "MissingContentLength", 411, "You must provide the x-amz-decoded-content-length HTTP header."},
 	{sigv4.ErrLength, "InvalidArgument", 400, ""},
 	{sigv4.ErrIncomplete, "IncompleteBody", 400, ""},
-	{errStalled, "RequestTimeout", 400, "Your socket connection to the server was not read from or written to within the timeout period."},
 	{sigv4.ErrBroken, "IncompleteBody", 400, "The body could not be read to its end."},
 	{sigv4.ErrChunk, "InvalidRequest", 400, ""},
 	{sigv4.ErrChunkSignature, "SignatureDoesNotMatch", 403, "The signature of a chunk does not match the one we calculated."},
@@ -140,7 +140,10 @@ func faultOf(err error) *fault {
 	if errors.As(err, &invalid) {
 		return invalidFault(invalid)
 	}
+	var over *admission.OverloadError
 	switch {
+	case errors.As(err, &over):
+		return overloaded(over)
 	case errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded):
 		return errTimeout
 	case errors.Is(err, context.DeadlineExceeded):

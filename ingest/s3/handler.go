@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tarnlake/tarn/access/admission"
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/ingest/sigv4"
 	"github.com/tarnlake/tarn/objects"
@@ -39,6 +40,8 @@ type Options struct {
 	// StallMax is how long the other side may do nothing while a body is under way;
 	// default 30 s.
 	StallMax time.Duration
+
+	Gate *admission.Gate // admits requests once they are proven; nil: all of them
 
 	Events Events
 }
@@ -108,6 +111,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.w.ResponseWriter = w
 	c.commonHeaders()
 	defer c.report(began)
+	defer c.w.end()
 	if err := c.serve(); err != nil {
 		c.refuse(err)
 	}
@@ -148,6 +152,9 @@ func (c *call) serve() error {
 	if err := c.checkHeaders(op); err != nil {
 		return err
 	}
+	if err := c.admit(op); err != nil {
+		return err
+	}
 	if op.action != "" {
 		if err := c.authorize(op.action, c.resource()); err != nil {
 			return err
@@ -166,7 +173,6 @@ func (c *call) identify() error {
 		return errToken
 	}
 	c.signed = signed
-	c.body = signed.Body(c.patientBody())
 	if signed.Presigned {
 		c.lowerHoisted()
 	}
@@ -212,7 +218,10 @@ func (c *call) report(began time.Time) {
 		e.Operation = c.op.name
 	}
 	if c.signed != nil {
-		e.AccessKey, e.BytesIn = c.signed.Scope.AccessKey, c.body.Seen()
+		e.AccessKey = c.signed.Scope.AccessKey
+	}
+	if c.body != nil {
+		e.BytesIn = c.body.Seen()
 	}
 	c.h.Events.Request(e)
 }

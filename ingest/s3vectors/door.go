@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tarnlake/tarn/access/admission"
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/ingest/sigv4"
 	"github.com/tarnlake/tarn/objects"
@@ -43,7 +44,7 @@ type Engine interface {
 // "s3vectors:QueryVectors", on a resource named by its ARN.
 type Authorize func(ctx context.Context, accessKey, action, resource string) error
 
-// Options of the door. Every field but Served is needed.
+// Options of the door. Every field to Region is needed.
 type Options struct {
 	Host      *host.Host
 	Buckets   Buckets
@@ -52,6 +53,9 @@ type Options struct {
 	Authorize Authorize
 	Region    string // in ARNs
 	Served    func(operation, accessKey string, status int, took time.Duration)
+
+	Gate     *admission.Gate // admits requests before their body is read; nil: all of them
+	StallMax time.Duration   // in which a client must send something of a body; default 30 s
 }
 
 // Door serves S3 Vectors.
@@ -63,7 +67,10 @@ type Door struct {
 // New makes the door; it panics where a needed option is missing.
 func New(o Options) *Door {
 	if o.Host == nil || o.Buckets == nil || o.Engine == nil || o.Secrets == nil || o.Authorize == nil || o.Region == "" {
-		panic("s3vectors: New needs every option but Served")
+		panic("s3vectors: New needs every option to Region")
+	}
+	if o.StallMax == 0 {
+		o.StallMax = 30 * time.Second
 	}
 	if o.Served == nil {
 		o.Served = func(string, string, int, time.Duration) {}
@@ -99,7 +106,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := d.requestID()
 	w.Header().Set("x-amzn-RequestId", id)
 	name := operationName(r)
-	who, out, err := d.serve(r, name)
+	who, out, err := d.serve(w, r, name)
 	status := http.StatusOK
 	if err != nil {
 		status = d.refuse(w, name, id, err)
@@ -109,11 +116,16 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.o.Served(name, who, status, d.o.Host.Clock.Now().Sub(begun))
 }
 
-func (d *Door) serve(r *http.Request, name string) (who string, out any, err error) {
+func (d *Door) serve(w http.ResponseWriter, r *http.Request, name string) (who string, out any, err error) {
 	act := operations[name]
 	if act == nil {
 		return "", nil, &fault{status: http.StatusNotFound, kind: "UnknownOperationException", message: "no such operation: " + r.Method + " " + r.URL.Path}
 	}
+	connection, err := d.admit(w, r, name)
+	if err != nil {
+		return "", nil, err
+	}
+	defer connection.End()
 	signed, body, err := d.verify.VerifyBuffered(r, payloadBytesMax)
 	if err != nil {
 		return "", nil, err

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 
+	"github.com/tarnlake/tarn/access/admission"
 	"github.com/tarnlake/tarn/ingest/sigv4"
 	"github.com/tarnlake/tarn/objects"
 	"github.com/tarnlake/tarn/objects/index"
@@ -35,6 +37,7 @@ const (
 	notFound     = "NotFoundException"
 	conflict     = "ConflictException"
 	timeout      = "RequestTimeoutException"
+	tooMany      = "TooManyRequestsException"
 	internal     = "InternalServerException"
 	unavailable  = "ServiceUnavailableException"
 
@@ -62,6 +65,7 @@ var faults = []struct {
 	kind   string
 }{
 	{ErrDenied, http.StatusForbidden, accessDenied},
+	{os.ErrDeadlineExceeded, http.StatusRequestTimeout, timeout},
 	{objects.ErrNoBucket, http.StatusNotFound, notFound},
 	{vectors.ErrNoIndex, http.StatusNotFound, notFound},
 	{vectors.ErrNoVector, http.StatusNotFound, notFound},
@@ -114,6 +118,10 @@ func faultOf(err error) *fault {
 	var bad *objects.InvalidError
 	if errors.As(err, &bad) {
 		return invalid(member(bad.Field), "%s", bad.Reason)
+	}
+	var over *admission.OverloadError
+	if errors.As(err, &over) {
+		return &fault{status: http.StatusTooManyRequests, kind: tooMany, message: err.Error()}
 	}
 	for _, f := range faults {
 		if errors.Is(err, f.err) {

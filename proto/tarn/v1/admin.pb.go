@@ -766,6 +766,7 @@ type StatusResponse struct {
 	Move               *MoveProgress          `protobuf:"bytes,15,opt,name=move,proto3" json:"move,omitempty"`
 	Placement          string                 `protobuf:"bytes,16,opt,name=placement,proto3" json:"placement,omitempty"` // in a sentence: what may be lost
 	Groups             uint32                 `protobuf:"varint,17,opt,name=groups,proto3" json:"groups,omitempty"`      // sets of drives that share stripes
+	Load               *Load                  `protobuf:"bytes,20,opt,name=load,proto3" json:"load,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -919,6 +920,158 @@ func (x *StatusResponse) GetGroups() uint32 {
 	return 0
 }
 
+func (x *StatusResponse) GetLoad() *Load {
+	if x != nil {
+		return x.Load
+	}
+	return nil
+}
+
+// Load is what the server is doing, and what it had to refuse.
+type Load struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Limit         uint32                 `protobuf:"varint,1,opt,name=limit,proto3" json:"limit,omitempty"`     // units that may be at work at once
+	Working       uint32                 `protobuf:"varint,2,opt,name=working,proto3" json:"working,omitempty"` // units at work
+	Open          uint32                 `protobuf:"varint,3,opt,name=open,proto3" json:"open,omitempty"`       // requests admitted and not done
+	Classes       []*ClassLoad           `protobuf:"bytes,4,rep,name=classes,proto3" json:"classes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Load) Reset() {
+	*x = Load{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Load) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Load) ProtoMessage() {}
+
+func (x *Load) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Load.ProtoReflect.Descriptor instead.
+func (*Load) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Load) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *Load) GetWorking() uint32 {
+	if x != nil {
+		return x.Working
+	}
+	return 0
+}
+
+func (x *Load) GetOpen() uint32 {
+	if x != nil {
+		return x.Open
+	}
+	return 0
+}
+
+func (x *Load) GetClasses() []*ClassLoad {
+	if x != nil {
+		return x.Classes
+	}
+	return nil
+}
+
+type ClassLoad struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Class         string                 `protobuf:"bytes,1,opt,name=class,proto3" json:"class,omitempty"`      // control, reads, writes, analytics, repair
+	Working       uint32                 `protobuf:"varint,2,opt,name=working,proto3" json:"working,omitempty"` // units
+	Waiting       uint32                 `protobuf:"varint,3,opt,name=waiting,proto3" json:"waiting,omitempty"` // requests
+	Admitted      uint64                 `protobuf:"varint,4,opt,name=admitted,proto3" json:"admitted,omitempty"`
+	Refused       uint64                 `protobuf:"varint,5,opt,name=refused,proto3" json:"refused,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClassLoad) Reset() {
+	*x = ClassLoad{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClassLoad) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClassLoad) ProtoMessage() {}
+
+func (x *ClassLoad) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClassLoad.ProtoReflect.Descriptor instead.
+func (*ClassLoad) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ClassLoad) GetClass() string {
+	if x != nil {
+		return x.Class
+	}
+	return ""
+}
+
+func (x *ClassLoad) GetWorking() uint32 {
+	if x != nil {
+		return x.Working
+	}
+	return 0
+}
+
+func (x *ClassLoad) GetWaiting() uint32 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
+}
+
+func (x *ClassLoad) GetAdmitted() uint64 {
+	if x != nil {
+		return x.Admitted
+	}
+	return 0
+}
+
+func (x *ClassLoad) GetRefused() uint64 {
+	if x != nil {
+		return x.Refused
+	}
+	return 0
+}
+
 type RepairProgress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Running       bool                   `protobuf:"varint,1,opt,name=running,proto3" json:"running,omitempty"`
@@ -934,7 +1087,7 @@ type RepairProgress struct {
 
 func (x *RepairProgress) Reset() {
 	*x = RepairProgress{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[12]
+	mi := &file_tarn_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -946,7 +1099,7 @@ func (x *RepairProgress) String() string {
 func (*RepairProgress) ProtoMessage() {}
 
 func (x *RepairProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[12]
+	mi := &file_tarn_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -959,7 +1112,7 @@ func (x *RepairProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairProgress.ProtoReflect.Descriptor instead.
 func (*RepairProgress) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RepairProgress) GetRunning() bool {
@@ -1020,7 +1173,7 @@ type AdoptDriveRequest struct {
 
 func (x *AdoptDriveRequest) Reset() {
 	*x = AdoptDriveRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[13]
+	mi := &file_tarn_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1032,7 +1185,7 @@ func (x *AdoptDriveRequest) String() string {
 func (*AdoptDriveRequest) ProtoMessage() {}
 
 func (x *AdoptDriveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[13]
+	mi := &file_tarn_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1045,7 +1198,7 @@ func (x *AdoptDriveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptDriveRequest.ProtoReflect.Descriptor instead.
 func (*AdoptDriveRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AdoptDriveRequest) GetPath() string {
@@ -1064,7 +1217,7 @@ type AdoptDriveResponse struct {
 
 func (x *AdoptDriveResponse) Reset() {
 	*x = AdoptDriveResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[14]
+	mi := &file_tarn_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1076,7 +1229,7 @@ func (x *AdoptDriveResponse) String() string {
 func (*AdoptDriveResponse) ProtoMessage() {}
 
 func (x *AdoptDriveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[14]
+	mi := &file_tarn_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1089,7 +1242,7 @@ func (x *AdoptDriveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptDriveResponse.ProtoReflect.Descriptor instead.
 func (*AdoptDriveResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AdoptDriveResponse) GetDrive() *Drive {
@@ -1107,7 +1260,7 @@ type RepairRequest struct {
 
 func (x *RepairRequest) Reset() {
 	*x = RepairRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[15]
+	mi := &file_tarn_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1119,7 +1272,7 @@ func (x *RepairRequest) String() string {
 func (*RepairRequest) ProtoMessage() {}
 
 func (x *RepairRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[15]
+	mi := &file_tarn_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1132,7 +1285,7 @@ func (x *RepairRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairRequest.ProtoReflect.Descriptor instead.
 func (*RepairRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{17}
 }
 
 type RepairResponse struct {
@@ -1145,7 +1298,7 @@ type RepairResponse struct {
 
 func (x *RepairResponse) Reset() {
 	*x = RepairResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[16]
+	mi := &file_tarn_v1_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1157,7 +1310,7 @@ func (x *RepairResponse) String() string {
 func (*RepairResponse) ProtoMessage() {}
 
 func (x *RepairResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[16]
+	mi := &file_tarn_v1_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1170,7 +1323,7 @@ func (x *RepairResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairResponse.ProtoReflect.Descriptor instead.
 func (*RepairResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RepairResponse) GetProgress() *RepairProgress {
@@ -1199,7 +1352,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[17]
+	mi := &file_tarn_v1_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1211,7 +1364,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[17]
+	mi := &file_tarn_v1_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1224,7 +1377,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Key) GetAccessKey() string {
@@ -1264,7 +1417,7 @@ type CreateKeyRequest struct {
 
 func (x *CreateKeyRequest) Reset() {
 	*x = CreateKeyRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[18]
+	mi := &file_tarn_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1276,7 +1429,7 @@ func (x *CreateKeyRequest) String() string {
 func (*CreateKeyRequest) ProtoMessage() {}
 
 func (x *CreateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[18]
+	mi := &file_tarn_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1289,7 +1442,7 @@ func (x *CreateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CreateKeyRequest) GetName() string {
@@ -1309,7 +1462,7 @@ type CreateKeyResponse struct {
 
 func (x *CreateKeyResponse) Reset() {
 	*x = CreateKeyResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[19]
+	mi := &file_tarn_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1321,7 +1474,7 @@ func (x *CreateKeyResponse) String() string {
 func (*CreateKeyResponse) ProtoMessage() {}
 
 func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[19]
+	mi := &file_tarn_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1334,7 +1487,7 @@ func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateKeyResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CreateKeyResponse) GetKey() *Key {
@@ -1359,7 +1512,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[20]
+	mi := &file_tarn_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1371,7 +1524,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[20]
+	mi := &file_tarn_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1384,7 +1537,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 type ListKeysResponse struct {
@@ -1396,7 +1549,7 @@ type ListKeysResponse struct {
 
 func (x *ListKeysResponse) Reset() {
 	*x = ListKeysResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[21]
+	mi := &file_tarn_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1408,7 +1561,7 @@ func (x *ListKeysResponse) String() string {
 func (*ListKeysResponse) ProtoMessage() {}
 
 func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[21]
+	mi := &file_tarn_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1421,7 +1574,7 @@ func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListKeysResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListKeysResponse) GetKeys() []*Key {
@@ -1440,7 +1593,7 @@ type DeleteKeyRequest struct {
 
 func (x *DeleteKeyRequest) Reset() {
 	*x = DeleteKeyRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[22]
+	mi := &file_tarn_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1452,7 +1605,7 @@ func (x *DeleteKeyRequest) String() string {
 func (*DeleteKeyRequest) ProtoMessage() {}
 
 func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[22]
+	mi := &file_tarn_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1465,7 +1618,7 @@ func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteKeyRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *DeleteKeyRequest) GetAccessKey() string {
@@ -1483,7 +1636,7 @@ type DeleteKeyResponse struct {
 
 func (x *DeleteKeyResponse) Reset() {
 	*x = DeleteKeyResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[23]
+	mi := &file_tarn_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1495,7 +1648,7 @@ func (x *DeleteKeyResponse) String() string {
 func (*DeleteKeyResponse) ProtoMessage() {}
 
 func (x *DeleteKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[23]
+	mi := &file_tarn_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1508,7 +1661,7 @@ func (x *DeleteKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyResponse.ProtoReflect.Descriptor instead.
 func (*DeleteKeyResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 type LoginRequest struct {
@@ -1523,7 +1676,7 @@ type LoginRequest struct {
 
 func (x *LoginRequest) Reset() {
 	*x = LoginRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[24]
+	mi := &file_tarn_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1535,7 +1688,7 @@ func (x *LoginRequest) String() string {
 func (*LoginRequest) ProtoMessage() {}
 
 func (x *LoginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[24]
+	mi := &file_tarn_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1548,7 +1701,7 @@ func (x *LoginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoginRequest.ProtoReflect.Descriptor instead.
 func (*LoginRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *LoginRequest) GetAccessKey() string {
@@ -1589,7 +1742,7 @@ type LoginResponse struct {
 
 func (x *LoginResponse) Reset() {
 	*x = LoginResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[25]
+	mi := &file_tarn_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1601,7 +1754,7 @@ func (x *LoginResponse) String() string {
 func (*LoginResponse) ProtoMessage() {}
 
 func (x *LoginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[25]
+	mi := &file_tarn_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1614,7 +1767,7 @@ func (x *LoginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoginResponse.ProtoReflect.Descriptor instead.
 func (*LoginResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *LoginResponse) GetToken() string {
@@ -1639,7 +1792,7 @@ type LogoutRequest struct {
 
 func (x *LogoutRequest) Reset() {
 	*x = LogoutRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[26]
+	mi := &file_tarn_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1651,7 +1804,7 @@ func (x *LogoutRequest) String() string {
 func (*LogoutRequest) ProtoMessage() {}
 
 func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[26]
+	mi := &file_tarn_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1664,7 +1817,7 @@ func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutRequest.ProtoReflect.Descriptor instead.
 func (*LogoutRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{26}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 type LogoutResponse struct {
@@ -1675,7 +1828,7 @@ type LogoutResponse struct {
 
 func (x *LogoutResponse) Reset() {
 	*x = LogoutResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[27]
+	mi := &file_tarn_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1687,7 +1840,7 @@ func (x *LogoutResponse) String() string {
 func (*LogoutResponse) ProtoMessage() {}
 
 func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[27]
+	mi := &file_tarn_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1700,7 +1853,7 @@ func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutResponse.ProtoReflect.Descriptor instead.
 func (*LogoutResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{27}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 type WhoAmIRequest struct {
@@ -1711,7 +1864,7 @@ type WhoAmIRequest struct {
 
 func (x *WhoAmIRequest) Reset() {
 	*x = WhoAmIRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[28]
+	mi := &file_tarn_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1723,7 +1876,7 @@ func (x *WhoAmIRequest) String() string {
 func (*WhoAmIRequest) ProtoMessage() {}
 
 func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[28]
+	mi := &file_tarn_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1736,7 +1889,7 @@ func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIRequest.ProtoReflect.Descriptor instead.
 func (*WhoAmIRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{28}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 type WhoAmIResponse struct {
@@ -1751,7 +1904,7 @@ type WhoAmIResponse struct {
 
 func (x *WhoAmIResponse) Reset() {
 	*x = WhoAmIResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[29]
+	mi := &file_tarn_v1_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1763,7 +1916,7 @@ func (x *WhoAmIResponse) String() string {
 func (*WhoAmIResponse) ProtoMessage() {}
 
 func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[29]
+	mi := &file_tarn_v1_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1776,7 +1929,7 @@ func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIResponse.ProtoReflect.Descriptor instead.
 func (*WhoAmIResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{29}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *WhoAmIResponse) GetAccessKey() string {
@@ -1871,7 +2024,7 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\astripes\x18\x03 \x01(\x04R\astripes\x12\x14\n" +
 	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\x12\x1a\n" +
 	"\bunplaced\x18\x05 \x01(\x04R\bunplaced\x12\x14\n" +
-	"\x05error\x18\x06 \x01(\tR\x05error\"\xe4\x05\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error\"\x87\x06\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x19\n" +
 	"\bstore_id\x18\x02 \x01(\tR\astoreId\x12\x1f\n" +
@@ -1891,10 +2044,22 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\x10blobs_unreadable\x18\r \x01(\x04R\x0fblobsUnreadable\x12)\n" +
 	"\x04move\x18\x0f \x01(\v2\x15.tarn.v1.MoveProgressR\x04move\x12\x1c\n" +
 	"\tplacement\x18\x10 \x01(\tR\tplacement\x12\x16\n" +
-	"\x06groups\x18\x11 \x01(\rR\x06groups\x1aE\n" +
+	"\x06groups\x18\x11 \x01(\rR\x06groups\x12!\n" +
+	"\x04load\x18\x14 \x01(\v2\r.tarn.v1.LoadR\x04load\x1aE\n" +
 	"\x17BlobsBySpareShardsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\rR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xd5\x01\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"x\n" +
+	"\x04Load\x12\x14\n" +
+	"\x05limit\x18\x01 \x01(\rR\x05limit\x12\x18\n" +
+	"\aworking\x18\x02 \x01(\rR\aworking\x12\x12\n" +
+	"\x04open\x18\x03 \x01(\rR\x04open\x12,\n" +
+	"\aclasses\x18\x04 \x03(\v2\x12.tarn.v1.ClassLoadR\aclasses\"\x8b\x01\n" +
+	"\tClassLoad\x12\x14\n" +
+	"\x05class\x18\x01 \x01(\tR\x05class\x12\x18\n" +
+	"\aworking\x18\x02 \x01(\rR\aworking\x12\x18\n" +
+	"\awaiting\x18\x03 \x01(\rR\awaiting\x12\x1a\n" +
+	"\badmitted\x18\x04 \x01(\x04R\badmitted\x12\x18\n" +
+	"\arefused\x18\x05 \x01(\x04R\arefused\"\xd5\x01\n" +
 	"\x0eRepairProgress\x12\x18\n" +
 	"\arunning\x18\x01 \x01(\bR\arunning\x12\x18\n" +
 	"\ascanned\x18\x02 \x01(\x04R\ascanned\x12\x18\n" +
@@ -1981,7 +2146,7 @@ func file_tarn_v1_admin_proto_rawDescGZIP() []byte {
 	return file_tarn_v1_admin_proto_rawDescData
 }
 
-var file_tarn_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 31)
+var file_tarn_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_tarn_v1_admin_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 0: tarn.v1.StatusRequest
 	(*Drive)(nil),                 // 1: tarn.v1.Drive
@@ -1995,74 +2160,78 @@ var file_tarn_v1_admin_proto_goTypes = []any{
 	(*LabelDriveResponse)(nil),    // 9: tarn.v1.LabelDriveResponse
 	(*MoveProgress)(nil),          // 10: tarn.v1.MoveProgress
 	(*StatusResponse)(nil),        // 11: tarn.v1.StatusResponse
-	(*RepairProgress)(nil),        // 12: tarn.v1.RepairProgress
-	(*AdoptDriveRequest)(nil),     // 13: tarn.v1.AdoptDriveRequest
-	(*AdoptDriveResponse)(nil),    // 14: tarn.v1.AdoptDriveResponse
-	(*RepairRequest)(nil),         // 15: tarn.v1.RepairRequest
-	(*RepairResponse)(nil),        // 16: tarn.v1.RepairResponse
-	(*Key)(nil),                   // 17: tarn.v1.Key
-	(*CreateKeyRequest)(nil),      // 18: tarn.v1.CreateKeyRequest
-	(*CreateKeyResponse)(nil),     // 19: tarn.v1.CreateKeyResponse
-	(*ListKeysRequest)(nil),       // 20: tarn.v1.ListKeysRequest
-	(*ListKeysResponse)(nil),      // 21: tarn.v1.ListKeysResponse
-	(*DeleteKeyRequest)(nil),      // 22: tarn.v1.DeleteKeyRequest
-	(*DeleteKeyResponse)(nil),     // 23: tarn.v1.DeleteKeyResponse
-	(*LoginRequest)(nil),          // 24: tarn.v1.LoginRequest
-	(*LoginResponse)(nil),         // 25: tarn.v1.LoginResponse
-	(*LogoutRequest)(nil),         // 26: tarn.v1.LogoutRequest
-	(*LogoutResponse)(nil),        // 27: tarn.v1.LogoutResponse
-	(*WhoAmIRequest)(nil),         // 28: tarn.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),        // 29: tarn.v1.WhoAmIResponse
-	nil,                           // 30: tarn.v1.StatusResponse.BlobsBySpareShardsEntry
-	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
+	(*Load)(nil),                  // 12: tarn.v1.Load
+	(*ClassLoad)(nil),             // 13: tarn.v1.ClassLoad
+	(*RepairProgress)(nil),        // 14: tarn.v1.RepairProgress
+	(*AdoptDriveRequest)(nil),     // 15: tarn.v1.AdoptDriveRequest
+	(*AdoptDriveResponse)(nil),    // 16: tarn.v1.AdoptDriveResponse
+	(*RepairRequest)(nil),         // 17: tarn.v1.RepairRequest
+	(*RepairResponse)(nil),        // 18: tarn.v1.RepairResponse
+	(*Key)(nil),                   // 19: tarn.v1.Key
+	(*CreateKeyRequest)(nil),      // 20: tarn.v1.CreateKeyRequest
+	(*CreateKeyResponse)(nil),     // 21: tarn.v1.CreateKeyResponse
+	(*ListKeysRequest)(nil),       // 22: tarn.v1.ListKeysRequest
+	(*ListKeysResponse)(nil),      // 23: tarn.v1.ListKeysResponse
+	(*DeleteKeyRequest)(nil),      // 24: tarn.v1.DeleteKeyRequest
+	(*DeleteKeyResponse)(nil),     // 25: tarn.v1.DeleteKeyResponse
+	(*LoginRequest)(nil),          // 26: tarn.v1.LoginRequest
+	(*LoginResponse)(nil),         // 27: tarn.v1.LoginResponse
+	(*LogoutRequest)(nil),         // 28: tarn.v1.LogoutRequest
+	(*LogoutResponse)(nil),        // 29: tarn.v1.LogoutResponse
+	(*WhoAmIRequest)(nil),         // 30: tarn.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),        // 31: tarn.v1.WhoAmIResponse
+	nil,                           // 32: tarn.v1.StatusResponse.BlobsBySpareShardsEntry
+	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
 }
 var file_tarn_v1_admin_proto_depIdxs = []int32{
-	31, // 0: tarn.v1.Drive.since:type_name -> google.protobuf.Timestamp
+	33, // 0: tarn.v1.Drive.since:type_name -> google.protobuf.Timestamp
 	1,  // 1: tarn.v1.AddDriveResponse.drive:type_name -> tarn.v1.Drive
 	1,  // 2: tarn.v1.DrainDriveResponse.drive:type_name -> tarn.v1.Drive
 	1,  // 3: tarn.v1.LabelDriveResponse.drive:type_name -> tarn.v1.Drive
 	1,  // 4: tarn.v1.StatusResponse.drives:type_name -> tarn.v1.Drive
-	30, // 5: tarn.v1.StatusResponse.blobs_by_spare_shards:type_name -> tarn.v1.StatusResponse.BlobsBySpareShardsEntry
-	31, // 6: tarn.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
-	12, // 7: tarn.v1.StatusResponse.repair:type_name -> tarn.v1.RepairProgress
+	32, // 5: tarn.v1.StatusResponse.blobs_by_spare_shards:type_name -> tarn.v1.StatusResponse.BlobsBySpareShardsEntry
+	33, // 6: tarn.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
+	14, // 7: tarn.v1.StatusResponse.repair:type_name -> tarn.v1.RepairProgress
 	10, // 8: tarn.v1.StatusResponse.move:type_name -> tarn.v1.MoveProgress
-	1,  // 9: tarn.v1.AdoptDriveResponse.drive:type_name -> tarn.v1.Drive
-	12, // 10: tarn.v1.RepairResponse.progress:type_name -> tarn.v1.RepairProgress
-	31, // 11: tarn.v1.Key.created:type_name -> google.protobuf.Timestamp
-	17, // 12: tarn.v1.CreateKeyResponse.key:type_name -> tarn.v1.Key
-	17, // 13: tarn.v1.ListKeysResponse.keys:type_name -> tarn.v1.Key
-	31, // 14: tarn.v1.LoginResponse.expires:type_name -> google.protobuf.Timestamp
-	0,  // 15: tarn.v1.AdminService.Status:input_type -> tarn.v1.StatusRequest
-	13, // 16: tarn.v1.AdminService.AdoptDrive:input_type -> tarn.v1.AdoptDriveRequest
-	2,  // 17: tarn.v1.AdminService.AddDrive:input_type -> tarn.v1.AddDriveRequest
-	4,  // 18: tarn.v1.AdminService.DrainDrive:input_type -> tarn.v1.DrainDriveRequest
-	6,  // 19: tarn.v1.AdminService.RemoveDrive:input_type -> tarn.v1.RemoveDriveRequest
-	8,  // 20: tarn.v1.AdminService.LabelDrive:input_type -> tarn.v1.LabelDriveRequest
-	15, // 21: tarn.v1.AdminService.Repair:input_type -> tarn.v1.RepairRequest
-	18, // 22: tarn.v1.AdminService.CreateKey:input_type -> tarn.v1.CreateKeyRequest
-	20, // 23: tarn.v1.AdminService.ListKeys:input_type -> tarn.v1.ListKeysRequest
-	22, // 24: tarn.v1.AdminService.DeleteKey:input_type -> tarn.v1.DeleteKeyRequest
-	24, // 25: tarn.v1.SessionService.Login:input_type -> tarn.v1.LoginRequest
-	26, // 26: tarn.v1.SessionService.Logout:input_type -> tarn.v1.LogoutRequest
-	28, // 27: tarn.v1.SessionService.WhoAmI:input_type -> tarn.v1.WhoAmIRequest
-	11, // 28: tarn.v1.AdminService.Status:output_type -> tarn.v1.StatusResponse
-	14, // 29: tarn.v1.AdminService.AdoptDrive:output_type -> tarn.v1.AdoptDriveResponse
-	3,  // 30: tarn.v1.AdminService.AddDrive:output_type -> tarn.v1.AddDriveResponse
-	5,  // 31: tarn.v1.AdminService.DrainDrive:output_type -> tarn.v1.DrainDriveResponse
-	7,  // 32: tarn.v1.AdminService.RemoveDrive:output_type -> tarn.v1.RemoveDriveResponse
-	9,  // 33: tarn.v1.AdminService.LabelDrive:output_type -> tarn.v1.LabelDriveResponse
-	16, // 34: tarn.v1.AdminService.Repair:output_type -> tarn.v1.RepairResponse
-	19, // 35: tarn.v1.AdminService.CreateKey:output_type -> tarn.v1.CreateKeyResponse
-	21, // 36: tarn.v1.AdminService.ListKeys:output_type -> tarn.v1.ListKeysResponse
-	23, // 37: tarn.v1.AdminService.DeleteKey:output_type -> tarn.v1.DeleteKeyResponse
-	25, // 38: tarn.v1.SessionService.Login:output_type -> tarn.v1.LoginResponse
-	27, // 39: tarn.v1.SessionService.Logout:output_type -> tarn.v1.LogoutResponse
-	29, // 40: tarn.v1.SessionService.WhoAmI:output_type -> tarn.v1.WhoAmIResponse
-	28, // [28:41] is the sub-list for method output_type
-	15, // [15:28] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	12, // 9: tarn.v1.StatusResponse.load:type_name -> tarn.v1.Load
+	13, // 10: tarn.v1.Load.classes:type_name -> tarn.v1.ClassLoad
+	1,  // 11: tarn.v1.AdoptDriveResponse.drive:type_name -> tarn.v1.Drive
+	14, // 12: tarn.v1.RepairResponse.progress:type_name -> tarn.v1.RepairProgress
+	33, // 13: tarn.v1.Key.created:type_name -> google.protobuf.Timestamp
+	19, // 14: tarn.v1.CreateKeyResponse.key:type_name -> tarn.v1.Key
+	19, // 15: tarn.v1.ListKeysResponse.keys:type_name -> tarn.v1.Key
+	33, // 16: tarn.v1.LoginResponse.expires:type_name -> google.protobuf.Timestamp
+	0,  // 17: tarn.v1.AdminService.Status:input_type -> tarn.v1.StatusRequest
+	15, // 18: tarn.v1.AdminService.AdoptDrive:input_type -> tarn.v1.AdoptDriveRequest
+	2,  // 19: tarn.v1.AdminService.AddDrive:input_type -> tarn.v1.AddDriveRequest
+	4,  // 20: tarn.v1.AdminService.DrainDrive:input_type -> tarn.v1.DrainDriveRequest
+	6,  // 21: tarn.v1.AdminService.RemoveDrive:input_type -> tarn.v1.RemoveDriveRequest
+	8,  // 22: tarn.v1.AdminService.LabelDrive:input_type -> tarn.v1.LabelDriveRequest
+	17, // 23: tarn.v1.AdminService.Repair:input_type -> tarn.v1.RepairRequest
+	20, // 24: tarn.v1.AdminService.CreateKey:input_type -> tarn.v1.CreateKeyRequest
+	22, // 25: tarn.v1.AdminService.ListKeys:input_type -> tarn.v1.ListKeysRequest
+	24, // 26: tarn.v1.AdminService.DeleteKey:input_type -> tarn.v1.DeleteKeyRequest
+	26, // 27: tarn.v1.SessionService.Login:input_type -> tarn.v1.LoginRequest
+	28, // 28: tarn.v1.SessionService.Logout:input_type -> tarn.v1.LogoutRequest
+	30, // 29: tarn.v1.SessionService.WhoAmI:input_type -> tarn.v1.WhoAmIRequest
+	11, // 30: tarn.v1.AdminService.Status:output_type -> tarn.v1.StatusResponse
+	16, // 31: tarn.v1.AdminService.AdoptDrive:output_type -> tarn.v1.AdoptDriveResponse
+	3,  // 32: tarn.v1.AdminService.AddDrive:output_type -> tarn.v1.AddDriveResponse
+	5,  // 33: tarn.v1.AdminService.DrainDrive:output_type -> tarn.v1.DrainDriveResponse
+	7,  // 34: tarn.v1.AdminService.RemoveDrive:output_type -> tarn.v1.RemoveDriveResponse
+	9,  // 35: tarn.v1.AdminService.LabelDrive:output_type -> tarn.v1.LabelDriveResponse
+	18, // 36: tarn.v1.AdminService.Repair:output_type -> tarn.v1.RepairResponse
+	21, // 37: tarn.v1.AdminService.CreateKey:output_type -> tarn.v1.CreateKeyResponse
+	23, // 38: tarn.v1.AdminService.ListKeys:output_type -> tarn.v1.ListKeysResponse
+	25, // 39: tarn.v1.AdminService.DeleteKey:output_type -> tarn.v1.DeleteKeyResponse
+	27, // 40: tarn.v1.SessionService.Login:output_type -> tarn.v1.LoginResponse
+	29, // 41: tarn.v1.SessionService.Logout:output_type -> tarn.v1.LogoutResponse
+	31, // 42: tarn.v1.SessionService.WhoAmI:output_type -> tarn.v1.WhoAmIResponse
+	30, // [30:43] is the sub-list for method output_type
+	17, // [17:30] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_tarn_v1_admin_proto_init() }
@@ -2076,7 +2245,7 @@ func file_tarn_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_admin_proto_rawDesc), len(file_tarn_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   31,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tarn/v1/admin.proto.
  */
 export const file_tarn_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChN0YXJuL3YxL2FkbWluLnByb3RvEgd0YXJuLnYxIiMKDVN0YXR1c1JlcXVlc3QSEgoKcmVkdW5kYW5jeRgBIAEoCCLdAgoFRHJpdmUSDgoGbnVtYmVyGAEgASgNEgwKBHBhdGgYAiABKAkSCgoCaWQYAyABKAkSDQoFc3RhdGUYBCABKAkSDgoGcmVhc29uGAUgASgJEhIKCnVzZWRfYnl0ZXMYBiABKAQSEgoKZnJlZV9ieXRlcxgHIAEoBBITCgt0b3RhbF9ieXRlcxgIIAEoBBIOCgZkZXZpY2UYCSABKAkSDwoHam91cm5hbBgKIAEoCBIMCgR2aWV3GAsgASgIEikKBXNpbmNlGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR6b25lGA0gASgJEgwKBHJhY2sYDiABKAkSDAoEbm9kZRgPIAEoCRIQCghkcmFpbmluZxgQIAEoCBIPCgdkcmFpbmVkGBEgASgIEhMKC3NoYXJkc19sZWZ0GBIgASgEEhIKCmJ5dGVzX2xlZnQYEyABKAQiSQoPQWRkRHJpdmVSZXF1ZXN0EgwKBHBhdGgYASABKAkSDAoEem9uZRgCIAEoCRIMCgRyYWNrGAMgASgJEgwKBG5vZGUYBCABKAkiMQoQQWRkRHJpdmVSZXNwb25zZRIdCgVkcml2ZRgBIAEoCzIOLnRhcm4udjEuRHJpdmUiMQoRRHJhaW5Ecml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEgwKBGtlZXAYAiABKAgiMwoSRHJhaW5Ecml2ZVJlc3BvbnNlEh0KBWRyaXZlGAEgASgLMg4udGFybi52MS5Ecml2ZSIzChJSZW1vdmVEcml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEg0KBWZvcmNlGAIgASgIIhUKE1JlbW92ZURyaXZlUmVzcG9uc2UiTQoRTGFiZWxEcml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEgwKBHpvbmUYAiABKAkSDAoEcmFjaxgDIAEoCRIMCgRub2RlGAQgASgJIjMKEkxhYmVsRHJpdmVSZXNwb25zZRIdCgVkcml2ZRgBIAEoCzIOLnRhcm4udjEuRHJpdmUibgoMTW92ZVByb2dyZXNzEgwKBGtpbmQYASABKAkSDwoHcnVubmluZxgCIAEoCBIPCgdzdHJpcGVzGAMgASgEEg0KBWJ5dGVzGAQgASgEEhAKCHVucGxhY2VkGAUgASgEEg0KBWVycm9yGAYgASgJIqAECg5TdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhAKCHN0b3JlX2lkGAIgASgJEhMKC2RhdGFfc2hhcmRzGAMgASgNEhUKDXBhcml0eV9zaGFyZHMYBCABKA0SEAoId3JpdGFibGUYBSABKAgSDgoGcmVhc29uGAYgASgJEh4KBmRyaXZlcxgHIAMoCzIOLnRhcm4udjEuRHJpdmUSFwoPZmFpbHVyZV9kb21haW5zGAggASgNEhAKCHdhcm5pbmdzGAkgAygJEg8KB2J1Y2tldHMYCiABKAQSTgoVYmxvYnNfYnlfc3BhcmVfc2hhcmRzGAsgAygLMi8udGFybi52MS5TdGF0dXNSZXNwb25zZS5CbG9ic0J5U3BhcmVTaGFyZHNFbnRyeRIrCgdzdGFydGVkGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgZyZXBhaXIYDiABKAsyFy50YXJuLnYxLlJlcGFpclByb2dyZXNzEhgKEGJsb2JzX3VucmVhZGFibGUYDSABKAQSIwoEbW92ZRgPIAEoCzIVLnRhcm4udjEuTW92ZVByb2dyZXNzEhEKCXBsYWNlbWVudBgQIAEoCRIOCgZncm91cHMYESABKA0aOQoXQmxvYnNCeVNwYXJlU2hhcmRzRW50cnkSCwoDa2V5GAEgASgNEg0KBXZhbHVlGAIgASgEOgI4ASKPAQoOUmVwYWlyUHJvZ3Jlc3MSDwoHcnVubmluZxgBIAEoCBIPCgdzY2FubmVkGAIgASgEEg8KB2RhbWFnZWQYAyABKAQSDgoGaGVhbGVkGAQgASgEEhQKDHVucmVwYWlyYWJsZRgFIAEoBBIVCg1ieXRlc193cml0dGVuGAYgASgEEg0KBXRvdGFsGAcgASgEIiEKEUFkb3B0RHJpdmVSZXF1ZXN0EgwKBHBhdGgYASABKAkiMwoSQWRvcHREcml2ZVJlc3BvbnNlEh0KBWRyaXZlGAEgASgLMg4udGFybi52MS5Ecml2ZSIPCg1SZXBhaXJSZXF1ZXN0IkkKDlJlcGFpclJlc3BvbnNlEikKCHByb2dyZXNzGAEgASgLMhcudGFybi52MS5SZXBhaXJQcm9ncmVzcxIMCgRkb25lGAIgASgIImIKA0tleRISCgphY2Nlc3Nfa2V5GAEgASgJEgwKBG5hbWUYAiABKAkSKwoHY3JlYXRlZBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEcm9vdBgEIAEoCCIgChBDcmVhdGVLZXlSZXF1ZXN0EgwKBG5hbWUYASABKAkiQgoRQ3JlYXRlS2V5UmVzcG9uc2USGQoDa2V5GAEgASgLMgwudGFybi52MS5LZXkSEgoKc2VjcmV0X2tleRgCIAEoCSIRCg9MaXN0S2V5c1JlcXVlc3QiLgoQTGlzdEtleXNSZXNwb25zZRIaCgRrZXlzGAEgAygLMgwudGFybi52MS5LZXkiJgoQRGVsZXRlS2V5UmVxdWVzdBISCgphY2Nlc3Nfa2V5GAEgASgJIhMKEURlbGV0ZUtleVJlc3BvbnNlIlsKDExvZ2luUmVxdWVzdBISCgphY2Nlc3Nfa2V5GAEgASgJEhIKCnNlY3JldF9rZXkYAiABKAkSEwoLdHRsX3NlY29uZHMYAyABKA0SDgoGY29va2llGAQgASgIIksKDUxvZ2luUmVzcG9uc2USDQoFdG9rZW4YASABKAkSKwoHZXhwaXJlcxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiDwoNTG9nb3V0UmVxdWVzdCIQCg5Mb2dvdXRSZXNwb25zZSIPCg1XaG9BbUlSZXF1ZXN0IlEKDldob0FtSVJlc3BvbnNlEhIKCmFjY2Vzc19rZXkYASABKAkSDAoEbmFtZRgCIAEoCRIMCgRyb290GAMgASgIEg8KB3ZlcnNpb24YBCABKAkyrwUKDEFkbWluU2VydmljZRI5CgZTdGF0dXMSFi50YXJuLnYxLlN0YXR1c1JlcXVlc3QaFy50YXJuLnYxLlN0YXR1c1Jlc3BvbnNlEkUKCkFkb3B0RHJpdmUSGi50YXJuLnYxLkFkb3B0RHJpdmVSZXF1ZXN0GhsudGFybi52MS5BZG9wdERyaXZlUmVzcG9uc2USPwoIQWRkRHJpdmUSGC50YXJuLnYxLkFkZERyaXZlUmVxdWVzdBoZLnRhcm4udjEuQWRkRHJpdmVSZXNwb25zZRJFCgpEcmFpbkRyaXZlEhoudGFybi52MS5EcmFpbkRyaXZlUmVxdWVzdBobLnRhcm4udjEuRHJhaW5Ecml2ZVJlc3BvbnNlEkgKC1JlbW92ZURyaXZlEhsudGFybi52MS5SZW1vdmVEcml2ZVJlcXVlc3QaHC50YXJuLnYxLlJlbW92ZURyaXZlUmVzcG9uc2USRQoKTGFiZWxEcml2ZRIaLnRhcm4udjEuTGFiZWxEcml2ZVJlcXVlc3QaGy50YXJuLnYxLkxhYmVsRHJpdmVSZXNwb25zZRI7CgZSZXBhaXISFi50YXJuLnYxLlJlcGFpclJlcXVlc3QaFy50YXJuLnYxLlJlcGFpclJlc3BvbnNlMAESQgoJQ3JlYXRlS2V5EhkudGFybi52MS5DcmVhdGVLZXlSZXF1ZXN0GhoudGFybi52MS5DcmVhdGVLZXlSZXNwb25zZRI/CghMaXN0S2V5cxIYLnRhcm4udjEuTGlzdEtleXNSZXF1ZXN0GhkudGFybi52MS5MaXN0S2V5c1Jlc3BvbnNlEkIKCURlbGV0ZUtleRIZLnRhcm4udjEuRGVsZXRlS2V5UmVxdWVzdBoaLnRhcm4udjEuRGVsZXRlS2V5UmVzcG9uc2UyvgEKDlNlc3Npb25TZXJ2aWNlEjYKBUxvZ2luEhUudGFybi52MS5Mb2dpblJlcXVlc3QaFi50YXJuLnYxLkxvZ2luUmVzcG9uc2USOQoGTG9nb3V0EhYudGFybi52MS5Mb2dvdXRSZXF1ZXN0GhcudGFybi52MS5Mb2dvdXRSZXNwb25zZRI5CgZXaG9BbUkSFi50YXJuLnYxLldob0FtSVJlcXVlc3QaFy50YXJuLnYxLldob0FtSVJlc3BvbnNlQi9aLWdpdGh1Yi5jb20vdGFybmxha2UvdGFybi9wcm90by90YXJuL3YxO3Rhcm52MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("ChN0YXJuL3YxL2FkbWluLnByb3RvEgd0YXJuLnYxIiMKDVN0YXR1c1JlcXVlc3QSEgoKcmVkdW5kYW5jeRgBIAEoCCLdAgoFRHJpdmUSDgoGbnVtYmVyGAEgASgNEgwKBHBhdGgYAiABKAkSCgoCaWQYAyABKAkSDQoFc3RhdGUYBCABKAkSDgoGcmVhc29uGAUgASgJEhIKCnVzZWRfYnl0ZXMYBiABKAQSEgoKZnJlZV9ieXRlcxgHIAEoBBITCgt0b3RhbF9ieXRlcxgIIAEoBBIOCgZkZXZpY2UYCSABKAkSDwoHam91cm5hbBgKIAEoCBIMCgR2aWV3GAsgASgIEikKBXNpbmNlGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR6b25lGA0gASgJEgwKBHJhY2sYDiABKAkSDAoEbm9kZRgPIAEoCRIQCghkcmFpbmluZxgQIAEoCBIPCgdkcmFpbmVkGBEgASgIEhMKC3NoYXJkc19sZWZ0GBIgASgEEhIKCmJ5dGVzX2xlZnQYEyABKAQiSQoPQWRkRHJpdmVSZXF1ZXN0EgwKBHBhdGgYASABKAkSDAoEem9uZRgCIAEoCRIMCgRyYWNrGAMgASgJEgwKBG5vZGUYBCABKAkiMQoQQWRkRHJpdmVSZXNwb25zZRIdCgVkcml2ZRgBIAEoCzIOLnRhcm4udjEuRHJpdmUiMQoRRHJhaW5Ecml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEgwKBGtlZXAYAiABKAgiMwoSRHJhaW5Ecml2ZVJlc3BvbnNlEh0KBWRyaXZlGAEgASgLMg4udGFybi52MS5Ecml2ZSIzChJSZW1vdmVEcml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEg0KBWZvcmNlGAIgASgIIhUKE1JlbW92ZURyaXZlUmVzcG9uc2UiTQoRTGFiZWxEcml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEgwKBHpvbmUYAiABKAkSDAoEcmFjaxgDIAEoCRIMCgRub2RlGAQgASgJIjMKEkxhYmVsRHJpdmVSZXNwb25zZRIdCgVkcml2ZRgBIAEoCzIOLnRhcm4udjEuRHJpdmUibgoMTW92ZVByb2dyZXNzEgwKBGtpbmQYASABKAkSDwoHcnVubmluZxgCIAEoCBIPCgdzdHJpcGVzGAMgASgEEg0KBWJ5dGVzGAQgASgEEhAKCHVucGxhY2VkGAUgASgEEg0KBWVycm9yGAYgASgJIr0ECg5TdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhAKCHN0b3JlX2lkGAIgASgJEhMKC2RhdGFfc2hhcmRzGAMgASgNEhUKDXBhcml0eV9zaGFyZHMYBCABKA0SEAoId3JpdGFibGUYBSABKAgSDgoGcmVhc29uGAYgASgJEh4KBmRyaXZlcxgHIAMoCzIOLnRhcm4udjEuRHJpdmUSFwoPZmFpbHVyZV9kb21haW5zGAggASgNEhAKCHdhcm5pbmdzGAkgAygJEg8KB2J1Y2tldHMYCiABKAQSTgoVYmxvYnNfYnlfc3BhcmVfc2hhcmRzGAsgAygLMi8udGFybi52MS5TdGF0dXNSZXNwb25zZS5CbG9ic0J5U3BhcmVTaGFyZHNFbnRyeRIrCgdzdGFydGVkGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgZyZXBhaXIYDiABKAsyFy50YXJuLnYxLlJlcGFpclByb2dyZXNzEhgKEGJsb2JzX3VucmVhZGFibGUYDSABKAQSIwoEbW92ZRgPIAEoCzIVLnRhcm4udjEuTW92ZVByb2dyZXNzEhEKCXBsYWNlbWVudBgQIAEoCRIOCgZncm91cHMYESABKA0SGwoEbG9hZBgUIAEoCzINLnRhcm4udjEuTG9hZBo5ChdCbG9ic0J5U3BhcmVTaGFyZHNFbnRyeRILCgNrZXkYASABKA0SDQoFdmFsdWUYAiABKAQ6AjgBIlkKBExvYWQSDQoFbGltaXQYASABKA0SDwoHd29ya2luZxgCIAEoDRIMCgRvcGVuGAMgASgNEiMKB2NsYXNzZXMYBCADKAsyEi50YXJuLnYxLkNsYXNzTG9hZCJfCglDbGFzc0xvYWQSDQoFY2xhc3MYASABKAkSDwoHd29ya2luZxgCIAEoDRIPCgd3YWl0aW5nGAMgASgNEhAKCGFkbWl0dGVkGAQgASgEEg8KB3JlZnVzZWQYBSABKAQijwEKDlJlcGFpclByb2dyZXNzEg8KB3J1bm5pbmcYASABKAgSDwoHc2Nhbm5lZBgCIAEoBBIPCgdkYW1hZ2VkGAMgASgEEg4KBmhlYWxlZBgEIAEoBBIUCgx1bnJlcGFpcmFibGUYBSABKAQSFQoNYnl0ZXNfd3JpdHRlbhgGIAEoBBINCgV0b3RhbBgHIAEoBCIhChFBZG9wdERyaXZlUmVxdWVzdBIMCgRwYXRoGAEgASgJIjMKEkFkb3B0RHJpdmVSZXNwb25zZRIdCgVkcml2ZRgBIAEoCzIOLnRhcm4udjEuRHJpdmUiDwoNUmVwYWlyUmVxdWVzdCJJCg5SZXBhaXJSZXNwb25zZRIpCghwcm9ncmVzcxgBIAEoCzIXLnRhcm4udjEuUmVwYWlyUHJvZ3Jlc3MSDAoEZG9uZRgCIAEoCCJiCgNLZXkSEgoKYWNjZXNzX2tleRgBIAEoCRIMCgRuYW1lGAIgASgJEisKB2NyZWF0ZWQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHJvb3QYBCABKAgiIAoQQ3JlYXRlS2V5UmVxdWVzdBIMCgRuYW1lGAEgASgJIkIKEUNyZWF0ZUtleVJlc3BvbnNlEhkKA2tleRgBIAEoCzIMLnRhcm4udjEuS2V5EhIKCnNlY3JldF9rZXkYAiABKAkiEQoPTGlzdEtleXNSZXF1ZXN0Ii4KEExpc3RLZXlzUmVzcG9uc2USGgoEa2V5cxgBIAMoCzIMLnRhcm4udjEuS2V5IiYKEERlbGV0ZUtleVJlcXVlc3QSEgoKYWNjZXNzX2tleRgBIAEoCSITChFEZWxldGVLZXlSZXNwb25zZSJbCgxMb2dpblJlcXVlc3QSEgoKYWNjZXNzX2tleRgBIAEoCRISCgpzZWNyZXRfa2V5GAIgASgJEhMKC3R0bF9zZWNvbmRzGAMgASgNEg4KBmNvb2tpZRgEIAEoCCJLCg1Mb2dpblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEisKB2V4cGlyZXMYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIg8KDUxvZ291dFJlcXVlc3QiEAoOTG9nb3V0UmVzcG9uc2UiDwoNV2hvQW1JUmVxdWVzdCJRCg5XaG9BbUlSZXNwb25zZRISCgphY2Nlc3Nfa2V5GAEgASgJEgwKBG5hbWUYAiABKAkSDAoEcm9vdBgDIAEoCBIPCgd2ZXJzaW9uGAQgASgJMq8FCgxBZG1pblNlcnZpY2USOQoGU3RhdHVzEhYudGFybi52MS5TdGF0dXNSZXF1ZXN0GhcudGFybi52MS5TdGF0dXNSZXNwb25zZRJFCgpBZG9wdERyaXZlEhoudGFybi52MS5BZG9wdERyaXZlUmVxdWVzdBobLnRhcm4udjEuQWRvcHREcml2ZVJlc3BvbnNlEj8KCEFkZERyaXZlEhgudGFybi52MS5BZGREcml2ZVJlcXVlc3QaGS50YXJuLnYxLkFkZERyaXZlUmVzcG9uc2USRQoKRHJhaW5Ecml2ZRIaLnRhcm4udjEuRHJhaW5Ecml2ZVJlcXVlc3QaGy50YXJuLnYxLkRyYWluRHJpdmVSZXNwb25zZRJICgtSZW1vdmVEcml2ZRIbLnRhcm4udjEuUmVtb3ZlRHJpdmVSZXF1ZXN0GhwudGFybi52MS5SZW1vdmVEcml2ZVJlc3BvbnNlEkUKCkxhYmVsRHJpdmUSGi50YXJuLnYxLkxhYmVsRHJpdmVSZXF1ZXN0GhsudGFybi52MS5MYWJlbERyaXZlUmVzcG9uc2USOwoGUmVwYWlyEhYudGFybi52MS5SZXBhaXJSZXF1ZXN0GhcudGFybi52MS5SZXBhaXJSZXNwb25zZTABEkIKCUNyZWF0ZUtleRIZLnRhcm4udjEuQ3JlYXRlS2V5UmVxdWVzdBoaLnRhcm4udjEuQ3JlYXRlS2V5UmVzcG9uc2USPwoITGlzdEtleXMSGC50YXJuLnYxLkxpc3RLZXlzUmVxdWVzdBoZLnRhcm4udjEuTGlzdEtleXNSZXNwb25zZRJCCglEZWxldGVLZXkSGS50YXJuLnYxLkRlbGV0ZUtleVJlcXVlc3QaGi50YXJuLnYxLkRlbGV0ZUtleVJlc3BvbnNlMr4BCg5TZXNzaW9uU2VydmljZRI2CgVMb2dpbhIVLnRhcm4udjEuTG9naW5SZXF1ZXN0GhYudGFybi52MS5Mb2dpblJlc3BvbnNlEjkKBkxvZ291dBIWLnRhcm4udjEuTG9nb3V0UmVxdWVzdBoXLnRhcm4udjEuTG9nb3V0UmVzcG9uc2USOQoGV2hvQW1JEhYudGFybi52MS5XaG9BbUlSZXF1ZXN0GhcudGFybi52MS5XaG9BbUlSZXNwb25zZUIvWi1naXRodWIuY29tL3Rhcm5sYWtlL3Rhcm4vcHJvdG8vdGFybi92MTt0YXJudjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * @generated from message tarn.v1.StatusRequest
@@ -490,6 +490,11 @@ export type StatusResponse = Message<"tarn.v1.StatusResponse"> & {
    * @generated from field: uint32 groups = 17;
    */
   groups: number;
+
+  /**
+   * @generated from field: tarn.v1.Load load = 20;
+   */
+  load?: Load | undefined;
 };
 
 /**
@@ -498,6 +503,89 @@ export type StatusResponse = Message<"tarn.v1.StatusResponse"> & {
  */
 export const StatusResponseSchema: GenMessage<StatusResponse> = /*@__PURE__*/
   messageDesc(file_tarn_v1_admin, 11);
+
+/**
+ * Load is what the server is doing, and what it had to refuse.
+ *
+ * @generated from message tarn.v1.Load
+ */
+export type Load = Message<"tarn.v1.Load"> & {
+  /**
+   * units that may be at work at once
+   *
+   * @generated from field: uint32 limit = 1;
+   */
+  limit: number;
+
+  /**
+   * units at work
+   *
+   * @generated from field: uint32 working = 2;
+   */
+  working: number;
+
+  /**
+   * requests admitted and not done
+   *
+   * @generated from field: uint32 open = 3;
+   */
+  open: number;
+
+  /**
+   * @generated from field: repeated tarn.v1.ClassLoad classes = 4;
+   */
+  classes: ClassLoad[];
+};
+
+/**
+ * Describes the message tarn.v1.Load.
+ * Use `create(LoadSchema)` to create a new message.
+ */
+export const LoadSchema: GenMessage<Load> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_admin, 12);
+
+/**
+ * @generated from message tarn.v1.ClassLoad
+ */
+export type ClassLoad = Message<"tarn.v1.ClassLoad"> & {
+  /**
+   * control, reads, writes, analytics, repair
+   *
+   * @generated from field: string class = 1;
+   */
+  class: string;
+
+  /**
+   * units
+   *
+   * @generated from field: uint32 working = 2;
+   */
+  working: number;
+
+  /**
+   * requests
+   *
+   * @generated from field: uint32 waiting = 3;
+   */
+  waiting: number;
+
+  /**
+   * @generated from field: uint64 admitted = 4;
+   */
+  admitted: bigint;
+
+  /**
+   * @generated from field: uint64 refused = 5;
+   */
+  refused: bigint;
+};
+
+/**
+ * Describes the message tarn.v1.ClassLoad.
+ * Use `create(ClassLoadSchema)` to create a new message.
+ */
+export const ClassLoadSchema: GenMessage<ClassLoad> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_admin, 13);
 
 /**
  * @generated from message tarn.v1.RepairProgress
@@ -546,7 +634,7 @@ export type RepairProgress = Message<"tarn.v1.RepairProgress"> & {
  * Use `create(RepairProgressSchema)` to create a new message.
  */
 export const RepairProgressSchema: GenMessage<RepairProgress> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 12);
+  messageDesc(file_tarn_v1_admin, 14);
 
 /**
  * @generated from message tarn.v1.AdoptDriveRequest
@@ -565,7 +653,7 @@ export type AdoptDriveRequest = Message<"tarn.v1.AdoptDriveRequest"> & {
  * Use `create(AdoptDriveRequestSchema)` to create a new message.
  */
 export const AdoptDriveRequestSchema: GenMessage<AdoptDriveRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 13);
+  messageDesc(file_tarn_v1_admin, 15);
 
 /**
  * @generated from message tarn.v1.AdoptDriveResponse
@@ -582,7 +670,7 @@ export type AdoptDriveResponse = Message<"tarn.v1.AdoptDriveResponse"> & {
  * Use `create(AdoptDriveResponseSchema)` to create a new message.
  */
 export const AdoptDriveResponseSchema: GenMessage<AdoptDriveResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 14);
+  messageDesc(file_tarn_v1_admin, 16);
 
 /**
  * @generated from message tarn.v1.RepairRequest
@@ -595,7 +683,7 @@ export type RepairRequest = Message<"tarn.v1.RepairRequest"> & {
  * Use `create(RepairRequestSchema)` to create a new message.
  */
 export const RepairRequestSchema: GenMessage<RepairRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 15);
+  messageDesc(file_tarn_v1_admin, 17);
 
 /**
  * @generated from message tarn.v1.RepairResponse
@@ -617,7 +705,7 @@ export type RepairResponse = Message<"tarn.v1.RepairResponse"> & {
  * Use `create(RepairResponseSchema)` to create a new message.
  */
 export const RepairResponseSchema: GenMessage<RepairResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 16);
+  messageDesc(file_tarn_v1_admin, 18);
 
 /**
  * @generated from message tarn.v1.Key
@@ -649,7 +737,7 @@ export type Key = Message<"tarn.v1.Key"> & {
  * Use `create(KeySchema)` to create a new message.
  */
 export const KeySchema: GenMessage<Key> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 17);
+  messageDesc(file_tarn_v1_admin, 19);
 
 /**
  * @generated from message tarn.v1.CreateKeyRequest
@@ -668,7 +756,7 @@ export type CreateKeyRequest = Message<"tarn.v1.CreateKeyRequest"> & {
  * Use `create(CreateKeyRequestSchema)` to create a new message.
  */
 export const CreateKeyRequestSchema: GenMessage<CreateKeyRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 18);
+  messageDesc(file_tarn_v1_admin, 20);
 
 /**
  * @generated from message tarn.v1.CreateKeyResponse
@@ -692,7 +780,7 @@ export type CreateKeyResponse = Message<"tarn.v1.CreateKeyResponse"> & {
  * Use `create(CreateKeyResponseSchema)` to create a new message.
  */
 export const CreateKeyResponseSchema: GenMessage<CreateKeyResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 19);
+  messageDesc(file_tarn_v1_admin, 21);
 
 /**
  * @generated from message tarn.v1.ListKeysRequest
@@ -705,7 +793,7 @@ export type ListKeysRequest = Message<"tarn.v1.ListKeysRequest"> & {
  * Use `create(ListKeysRequestSchema)` to create a new message.
  */
 export const ListKeysRequestSchema: GenMessage<ListKeysRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 20);
+  messageDesc(file_tarn_v1_admin, 22);
 
 /**
  * @generated from message tarn.v1.ListKeysResponse
@@ -722,7 +810,7 @@ export type ListKeysResponse = Message<"tarn.v1.ListKeysResponse"> & {
  * Use `create(ListKeysResponseSchema)` to create a new message.
  */
 export const ListKeysResponseSchema: GenMessage<ListKeysResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 21);
+  messageDesc(file_tarn_v1_admin, 23);
 
 /**
  * @generated from message tarn.v1.DeleteKeyRequest
@@ -739,7 +827,7 @@ export type DeleteKeyRequest = Message<"tarn.v1.DeleteKeyRequest"> & {
  * Use `create(DeleteKeyRequestSchema)` to create a new message.
  */
 export const DeleteKeyRequestSchema: GenMessage<DeleteKeyRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 22);
+  messageDesc(file_tarn_v1_admin, 24);
 
 /**
  * @generated from message tarn.v1.DeleteKeyResponse
@@ -752,7 +840,7 @@ export type DeleteKeyResponse = Message<"tarn.v1.DeleteKeyResponse"> & {
  * Use `create(DeleteKeyResponseSchema)` to create a new message.
  */
 export const DeleteKeyResponseSchema: GenMessage<DeleteKeyResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 23);
+  messageDesc(file_tarn_v1_admin, 25);
 
 /**
  * @generated from message tarn.v1.LoginRequest
@@ -786,7 +874,7 @@ export type LoginRequest = Message<"tarn.v1.LoginRequest"> & {
  * Use `create(LoginRequestSchema)` to create a new message.
  */
 export const LoginRequestSchema: GenMessage<LoginRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 24);
+  messageDesc(file_tarn_v1_admin, 26);
 
 /**
  * @generated from message tarn.v1.LoginResponse
@@ -808,7 +896,7 @@ export type LoginResponse = Message<"tarn.v1.LoginResponse"> & {
  * Use `create(LoginResponseSchema)` to create a new message.
  */
 export const LoginResponseSchema: GenMessage<LoginResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 25);
+  messageDesc(file_tarn_v1_admin, 27);
 
 /**
  * @generated from message tarn.v1.LogoutRequest
@@ -821,7 +909,7 @@ export type LogoutRequest = Message<"tarn.v1.LogoutRequest"> & {
  * Use `create(LogoutRequestSchema)` to create a new message.
  */
 export const LogoutRequestSchema: GenMessage<LogoutRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 26);
+  messageDesc(file_tarn_v1_admin, 28);
 
 /**
  * @generated from message tarn.v1.LogoutResponse
@@ -834,7 +922,7 @@ export type LogoutResponse = Message<"tarn.v1.LogoutResponse"> & {
  * Use `create(LogoutResponseSchema)` to create a new message.
  */
 export const LogoutResponseSchema: GenMessage<LogoutResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 27);
+  messageDesc(file_tarn_v1_admin, 29);
 
 /**
  * @generated from message tarn.v1.WhoAmIRequest
@@ -847,7 +935,7 @@ export type WhoAmIRequest = Message<"tarn.v1.WhoAmIRequest"> & {
  * Use `create(WhoAmIRequestSchema)` to create a new message.
  */
 export const WhoAmIRequestSchema: GenMessage<WhoAmIRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 28);
+  messageDesc(file_tarn_v1_admin, 30);
 
 /**
  * @generated from message tarn.v1.WhoAmIResponse
@@ -879,7 +967,7 @@ export type WhoAmIResponse = Message<"tarn.v1.WhoAmIResponse"> & {
  * Use `create(WhoAmIResponseSchema)` to create a new message.
  */
 export const WhoAmIResponseSchema: GenMessage<WhoAmIResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 29);
+  messageDesc(file_tarn_v1_admin, 31);
 
 /**
  * AdminService shows and mends the store, and keeps its keys.
