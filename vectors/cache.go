@@ -11,7 +11,7 @@ import (
 	"github.com/tarnlake/tarn/vectors/segment"
 )
 
-// cache holds opened blocks, the least recently used leave first. A block that is
+// cache holds opened blocks; those that were not used lately leave first. A block that is
 // wanted by several at once is read once.
 type cache struct {
 	store    Store
@@ -19,7 +19,7 @@ type cache struct {
 	mu       struct {
 		sync.Mutex
 		blocks map[blockName]*cached
-		recent *list.List // of *cached; the front was used last
+		recent *list.List // of *cached; the front came, or was found in use, last
 		bytes  int64
 	}
 }
@@ -33,6 +33,7 @@ type blockName struct {
 type cached struct {
 	name  blockName
 	at    *list.Element
+	held  *held         // of the part for which it was read or found last
 	done  chan struct{} // closed when block or err is set
 	block *segment.Block
 	err   error
@@ -76,14 +77,30 @@ func nameOf(p *part) blockName {
 
 // peek is a block that is there already, or nil.
 func (c *cache) peek(p *part) *segment.Block {
+	if b := p.held.block.Load(); b != nil {
+		if !p.held.used.Load() {
+			p.held.used.Store(true)
+		}
+		return b
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	it := c.mu.blocks[nameOf(p)]
 	if it == nil || it.block == nil {
 		return nil
 	}
-	c.mu.recent.MoveToFront(it.at)
+	c.hold(it, p.held)
 	return it.block
+}
+
+// hold makes a block found without a lock from now on. It needs mu.
+func (c *cache) hold(it *cached, h *held) {
+	if it.held != nil && it.held != h {
+		it.held.block.Store(nil)
+	}
+	it.held = h
+	h.used.Store(true)
+	h.block.Store(it.block)
 }
 
 func (c *cache) block(ctx context.Context, p *part) (*segment.Block, error) {
@@ -130,6 +147,7 @@ func (c *cache) fill(ctx context.Context, it *cached, p *part) (*segment.Block, 
 		c.remove(it)
 		return nil, err
 	}
+	c.hold(it, p.held)
 	c.mu.bytes += int64(block.Bytes())
 	for c.mu.bytes > c.bytesMax && c.mu.recent.Len() > 1 {
 		oldest := c.oldest()
@@ -142,17 +160,24 @@ func (c *cache) fill(ctx context.Context, it *cached, p *part) (*segment.Block, 
 	return block, nil
 }
 
-// oldest is the least recently used block that is not being read.
+// oldest is a block that was not used lately, and is not being read. Blocks in use get a second
+// chance.
 func (c *cache) oldest() *cached {
-	for at := c.mu.recent.Back(); at != nil; at = at.Prev() {
-		if it := at.Value.(*cached); it.block != nil {
+	for range 2 * c.mu.recent.Len() {
+		at := c.mu.recent.Back()
+		it := at.Value.(*cached)
+		if it.block != nil && !it.held.used.Swap(false) {
 			return it
 		}
+		c.mu.recent.MoveToFront(at)
 	}
 	return nil
 }
 
 func (c *cache) remove(it *cached) {
+	if it.held != nil {
+		it.held.block.Store(nil)
+	}
 	c.mu.recent.Remove(it.at)
 	delete(c.mu.blocks, it.name)
 }

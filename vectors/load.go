@@ -424,7 +424,7 @@ func (o *opened) readSegment(ctx context.Context, seq uint64, value []byte) (*se
 		return nil, fmt.Errorf("read the directory of segment %d: %w", seq, err)
 	}
 	entries, err := segment.Directory(head, seq, blobs[0].Bytes)
-	return &segmentFile{inc: o.rec.inc, seq: seq, blob: blobs[0], entries: entries, rows: rec.rows}, err
+	return newSegmentFile(o.rec.inc, seq, blobs[0], entries, rec.rows), err
 }
 
 func (o *opened) readSuperseded(ctx context.Context, value []byte) ([]uint64, error) {

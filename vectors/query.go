@@ -157,6 +157,8 @@ func (s *scan) run(ctx context.Context, r *Request) error {
 	if r.Exact || s.m.centroids == nil || probes >= len(s.m.homes) {
 		return s.everything(ctx)
 	}
+	s.ranking = newRanking(s.best.k, s)
+	defer s.ranking.release()
 	if s.filter != nil {
 		// As many matches are wanted as an unfiltered query compares vectors, or
 		// half: then the matches are as densely searched as all vectors are.
@@ -199,37 +201,6 @@ func (s *scan) everything(ctx context.Context) error {
 	return nil
 }
 
-// probe looks into the nearest neighbourhoods, and into more while too few
-// matches were seen.
-func (s *scan) probe(ctx context.Context, probes int) error {
-	s.ranking = newRanking(s.best.k)
-	defer s.ranking.release()
-	order := s.m.centroids.Order(s.query)
-	for batch := probes; ; batch = max(probes/2, 4) {
-		var parts []part
-		var ids []uint32
-		for range batch {
-			id, ok := order.Next()
-			if !ok {
-				break
-			}
-			ids = append(ids, id)
-			parts = append(parts, s.m.homes[id].parts...)
-		}
-		for _, id := range ids {
-			s.deltas(id)
-		}
-		if err := s.parts(ctx, parts); err != nil {
-			return err
-		}
-		s.explain.Probed += len(ids)
-		if len(ids) < batch || s.matches >= s.needed && s.ranking.limit.full() {
-			s.settle()
-			return nil
-		}
-	}
-}
-
 func (s *scan) parts(ctx context.Context, parts []part) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -239,12 +210,8 @@ func (s *scan) parts(ctx context.Context, parts []part) error {
 	if err != nil {
 		return err
 	}
-	for i, b := range blocks {
-		if s.ranking != nil && b.Coded() {
-			s.coded(b, s.m.homes[parts[i].entry.Neighbourhood].centroid)
-		} else {
-			s.block(b)
-		}
+	for _, b := range blocks {
+		s.block(b)
 	}
 	return nil
 }

@@ -18,9 +18,10 @@ const boundWidth = 2.1
 // ranked by their bytes, and those that may still be near by their full numbers.
 type ranking struct {
 	query   quantize.Query
-	ready   bool // the query was rotated
 	limit   nearest
 	waiting []waiting
+	ahead   []visit
+	blocks  []*segment.Block // of the visits ahead
 }
 
 // waiting is a row ranked by its bytes.
@@ -32,28 +33,25 @@ type waiting struct {
 
 var rankings = sync.Pool{New: func() any { return new(ranking) }}
 
-func newRanking(k int) *ranking {
+func newRanking(k int, s *scan) *ranking {
 	r := rankings.Get().(*ranking)
-	r.ready = false
 	r.limit.k, r.limit.heap = k, r.limit.heap[:0]
+	r.query.Reset(s.o.rec.spec.Metric, s.query.Vector())
 	return r
 }
 
 // release gives the memory back. No block is pinned afterwards.
 func (r *ranking) release() {
 	clear(r.waiting)
+	clear(r.ahead[:cap(r.ahead)])
+	clear(r.blocks[:cap(r.blocks)])
 	r.waiting = r.waiting[:0]
 	rankings.Put(r)
 }
 
-// coded ranks the rows of a block of codes relative to a centroid.
-func (s *scan) coded(b *segment.Block, centroid []float32) {
+// coded ranks the rows of a block of codes relative to the centroid of a probe.
+func (s *scan) coded(b *segment.Block, probe *quantize.Probe) {
 	r := s.ranking
-	if !r.ready {
-		r.ready = true
-		r.query.Reset(s.o.rec.spec.Metric, s.query.Vector())
-	}
-	probe := r.query.At(centroid)
 	size := quantize.ChunkBytes(b.Width())
 	chunks, rows := b.Chunks(), b.Len()
 	s.explain.Scanned += int64(rows)
@@ -66,7 +64,7 @@ func (s *scan) coded(b *segment.Block, centroid []float32) {
 		}
 		for ; mask != 0; mask &= mask - 1 {
 			i := bits.TrailingZeros32(mask)
-			s.byBytes(&probe, b, from+i, lower[i])
+			s.byBytes(probe, b, from+i, lower[i])
 		}
 	}
 }

@@ -275,7 +275,7 @@ func (s *stepping) writeSegment(ctx context.Context) error {
 	}
 	key := s.o.keys.segment(s.seq)
 	value := s.put(key, []objects.Blob{blob}, segmentRecord{head, len(s.rows)}.encode())
-	file := &segmentFile{inc: s.o.rec.inc, seq: s.seq, blob: blob, entries: entries, rows: len(s.rows)}
+	file := newSegmentFile(s.o.rec.inc, s.seq, blob, entries, len(s.rows))
 	s.o.e.handover.give(key, value, file, int64(len(entries)*entryBytes))
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"sync/atomic"
 
 	"github.com/tarnlake/tarn/objects"
 	"github.com/tarnlake/tarn/vectors/distance"
@@ -44,6 +45,13 @@ type home struct {
 type part struct {
 	file  *segmentFile
 	entry segment.Entry
+	held  *held
+}
+
+// held is a part's block while the cache has it: the way to it without a lock.
+type held struct {
+	block atomic.Pointer[segment.Block]
+	used  atomic.Bool // since the cache last looked for something to drop
 }
 
 // segmentFile is a segment's place and directory.
@@ -52,7 +60,12 @@ type segmentFile struct {
 	seq     uint64
 	blob    objects.Blob
 	entries []segment.Entry
+	held    []held // of the entries
 	rows    int
+}
+
+func newSegmentFile(inc incarnation, seq uint64, blob objects.Blob, entries []segment.Entry, rows int) *segmentFile {
+	return &segmentFile{inc: inc, seq: seq, blob: blob, entries: entries, held: make([]held, len(entries)), rows: rows}
 }
 
 // push is one entry of the tail: rows that were put, ids that are superseded.
@@ -195,9 +208,9 @@ func (n *view) settle() {
 	n.rows = 0
 	for _, seq := range slices.Sorted(maps.Keys(n.segments)) {
 		s := n.segments[seq]
-		for _, entry := range s.entries {
+		for i, entry := range s.entries {
 			if h := n.homes[entry.Neighbourhood]; h != nil && seq >= h.floor {
-				h.parts = append(h.parts, part{s, entry})
+				h.parts = append(h.parts, part{s, entry, &s.held[i]})
 				h.rows += int(entry.Rows)
 				n.rows += int(entry.Rows)
 			}

@@ -107,15 +107,13 @@ func (q *Query) makeWide() {
 	const sumMax = (1<<31 - 1) / 127 * 0.99
 	q.wideStep = max(most/32000, sum/(sumMax-float32(len(q.wide))))
 	factor := 1 / q.wideStep
+	wide := q.wide[:len(q.rotated)]
 	for j, y := range q.rotated {
-		y *= factor
-		if y < 0 {
-			q.wide[j] = int16(y - 0.5)
-		} else {
-			q.wide[j] = int16(y + 0.5)
-		}
+		wide[j] = int16(int32(y*factor+(roundUp+0.5)) - roundUp) // shifted to be positive, so that cutting rounds
 	}
 }
+
+const roundUp = 1 << 15
 
 // Probe is a query at one centroid.
 type Probe struct {
