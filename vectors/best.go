@@ -12,6 +12,8 @@ type found struct {
 	id       uint64
 	block    *segment.Block
 	row      int
+	from     *part     // where the block lies; nil: in the tail, or it is whole
+	vector   []float32 // of a row of which only the front is in memory
 }
 
 func (a *found) after(b *found) bool {

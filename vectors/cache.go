@@ -11,7 +11,10 @@ import (
 	"github.com/tarnlake/tarn/vectors/segment"
 )
 
-// cache holds opened blocks; those that were not used lately leave first. A block that is
+// cache holds opened blocks, or where not all fit, their fronts: what scans, ranks, filters and names
+// rows. Full numbers and metadata of single rows are then read where they lie.
+//
+// Those that were not used lately leave first. A block that is
 // wanted by several at once is read once.
 type cache struct {
 	store    Store
@@ -21,6 +24,7 @@ type cache struct {
 		blocks map[blockName]*cached
 		recent *list.List // of *cached; the front came, or was found in use, last
 		bytes  int64
+		lean   bool // only the fronts of blocks are read: whole ones did not fit
 	}
 }
 
@@ -36,6 +40,7 @@ type cached struct {
 	held  *held         // of the part for which it was read or found last
 	done  chan struct{} // closed when block or err is set
 	block *segment.Block
+	front int // bytes of its front
 	err   error
 }
 
@@ -46,7 +51,27 @@ func newCache(s Store, bytesMax int64) *cache {
 	return c
 }
 
-// blocks opens the blocks of parts, several at once where they must be read.
+// wholes is blocks for those who need all of each. What does not fit is read and not kept.
+func (c *cache) wholes(ctx context.Context, parts []part) (blocks []*segment.Block, read int64, err error) {
+	blocks, read, err = c.blocks(ctx, parts)
+	if err != nil {
+		return nil, read, err
+	}
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.SetLimit(readsAtOnce)
+	for i, b := range blocks {
+		if !b.HasVectors() {
+			read += int64(parts[i].entry.Bytes)
+			tasks.Go(func() (err error) {
+				blocks[i], err = readBlock(ctx, c.store, &parts[i])
+				return err
+			})
+		}
+	}
+	return blocks, read, tasks.Wait()
+}
+
+// blocks opens the blocks of parts, or their fronts, several at once where they must be read.
 // read counts the bytes that came from the store.
 func (c *cache) blocks(ctx context.Context, parts []part) (blocks []*segment.Block, read int64, err error) {
 	blocks = make([]*segment.Block, len(parts))
@@ -138,10 +163,16 @@ func (c *cache) claim(p *part) (it *cached, mine bool) {
 }
 
 func (c *cache) fill(ctx context.Context, it *cached, p *part) (*segment.Block, error) {
-	block, err := readBlock(ctx, c.store, p)
+	c.mu.Lock()
+	bytes := p.entry.Bytes
+	if c.mu.lean {
+		bytes = p.entry.Warm
+	}
+	c.mu.Unlock()
+	block, err := readFront(ctx, c.store, p, bytes)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	it.block, it.err = block, err
+	it.block, it.err, it.front = block, err, int(p.entry.Warm)
 	close(it.done)
 	if err != nil {
 		c.remove(it)
@@ -154,10 +185,26 @@ func (c *cache) fill(ctx context.Context, it *cached, p *part) (*segment.Block, 
 		if oldest == nil || oldest == it {
 			break
 		}
-		c.mu.bytes -= int64(oldest.block.Bytes())
-		c.remove(oldest)
+		c.shrink(oldest)
 	}
 	return block, nil
+}
+
+// shrink drops all of a block but its front, or, where no more than that is there, all of it.
+// It needs mu.
+func (c *cache) shrink(it *cached) {
+	c.mu.lean = true
+	c.mu.bytes -= int64(it.block.Bytes())
+	if it.front < it.block.Bytes() {
+		if front, err := it.block.Front(it.front); err == nil {
+			it.block = front
+			it.held.block.Store(front)
+			c.mu.bytes += int64(front.Bytes())
+			c.mu.recent.MoveToFront(it.at)
+			return
+		}
+	}
+	c.remove(it)
 }
 
 // oldest is a block that was not used lately, and is not being read. Blocks in use get a second
@@ -192,14 +239,22 @@ func (c *cache) evict(inc incarnation) {
 			c.remove(it)
 		}
 	}
+	if 2*c.mu.bytes < c.bytesMax {
+		c.mu.lean = false
+	}
 }
 
 func readBlock(ctx context.Context, s Store, p *part) (*segment.Block, error) {
-	b := make([]byte, p.entry.Bytes)
+	return readFront(ctx, s, p, p.entry.Bytes)
+}
+
+// readFront reads the first bytes of a block.
+func readFront(ctx context.Context, s Store, p *part, bytes uint32) (*segment.Block, error) {
+	b := make([]byte, bytes)
 	if err := s.ReadBlob(ctx, p.file.blob, b, p.entry.Offset); err != nil {
 		return nil, fmt.Errorf("read neighbourhood %d in segment %d: %w", p.entry.Neighbourhood, p.file.seq, err)
 	}
-	block, err := segment.OpenBlock(b)
+	block, err := segment.OpenPart(b, int(p.entry.Bytes))
 	if err != nil {
 		return nil, fmt.Errorf("open neighbourhood %d in segment %d: %w", p.entry.Neighbourhood, p.file.seq, err)
 	}

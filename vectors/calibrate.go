@@ -80,7 +80,7 @@ func (o *opened) anyRow(ctx context.Context, m *moment, intn func(int) int) ([]f
 				at -= int(p.entry.Rows)
 				continue
 			}
-			blocks, _, err := o.e.cache.blocks(ctx, []part{p})
+			blocks, _, err := o.e.cache.wholes(ctx, []part{p})
 			if err != nil {
 				return nil, 0, err
 			}
@@ -126,7 +126,7 @@ func (o *opened) measure(ctx context.Context, m *moment, samples []sampled) (pro
 	}
 	var scores []float32
 	for _, h := range m.sortedHomes() {
-		blocks, _, err := o.e.cache.blocks(ctx, h.parts)
+		blocks, _, err := o.e.cache.wholes(ctx, h.parts)
 		if err != nil {
 			return 0, 0, err
 		}

@@ -18,9 +18,13 @@ import (
 // readsAtOnce bounds parallel reads of one load or one query.
 const readsAtOnce = 8
 
+// opensMax bounds how often a failed load is tried: on a slow machine, upkeep of another engine can
+// drop a segment between the entry that tells of it and its being read.
+const opensMax = 4
+
 // use is an index in memory; it is loaded if it is not there.
 func (e *Engine) use(ctx context.Context, bucket, name string) (*opened, error) {
-	for {
+	for loads := 1; ; {
 		if e.ctx.Err() != nil {
 			return nil, ErrClosed
 		}
@@ -34,6 +38,10 @@ func (e *Engine) use(ctx context.Context, bucket, name string) (*opened, error) 
 			return nil, ctx.Err()
 		}
 		if errors.Is(o.loadErr, errChanged) || o.loadErr == nil && o.isStale() {
+			continue
+		}
+		if o.loadErr != nil && loads < opensMax && e.ctx.Err() == nil {
+			loads++
 			continue
 		}
 		o.usedNS.Store(e.host.Clock.Now().UnixNano())

@@ -165,7 +165,7 @@ func (h *history) object(t testing.TB) {
 
 func (h *history) reopen() {
 	h.ok(h.e.Close())
-	e, err := Open(background, Options{Store: h.store, Tuning: small, Rows: h.rows()})
+	e, err := Open(background, Options{Store: h.store, Tuning: small, Rows: h.rows(), CacheBytes: h.cacheBytes()})
 	h.ok(err)
 	h.e = e
 }
@@ -250,8 +250,19 @@ func (h *history) rows() RowFiles {
 	return ownRowFiles{h.store}
 }
 
+// cacheBytes is enough, or for fronts only, or for nothing; one of them within a history.
+func (h *history) cacheBytes() int64 {
+	switch h.metric {
+	case distance.Euclidean:
+		return 16 << 10
+	case distance.DotProduct:
+		return 1
+	}
+	return 0
+}
+
 func (h *history) reopenFirst() {
-	e, err := Open(background, Options{Store: h.store, Tuning: small, Rows: h.rows()})
+	e, err := Open(background, Options{Store: h.store, Tuning: small, Rows: h.rows(), CacheBytes: h.cacheBytes()})
 	h.ok(err)
 	h.e = e
 }

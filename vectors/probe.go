@@ -50,8 +50,7 @@ func (s *scan) probe(ctx context.Context, probes int) error {
 			p.look(&ahead[i])
 		}
 	}
-	s.settle()
-	return nil
+	return s.settle(ctx)
 }
 
 // aheadLeast is how many neighbourhoods are read at once where something must be read, even though
@@ -116,9 +115,9 @@ func (p *probing) read(ctx context.Context, ahead []visit) error {
 func (p *probing) look(v *visit) {
 	p.explain.Probed++
 	p.deltas(v.home.id)
-	for _, b := range v.blocks {
+	for i, b := range v.blocks {
 		if b.Coded() {
-			p.coded(b, &v.probe)
+			p.coded(b, &v.home.parts[i], &v.probe)
 		} else {
 			p.block(b)
 		}

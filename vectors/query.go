@@ -2,6 +2,7 @@ package vectors
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -75,8 +76,8 @@ func (e *Engine) Query(ctx context.Context, bucket, name string, r Request) (Ans
 		if err := s.run(ctx, &r); err != nil {
 			return err
 		}
-		answer = s.answer(&r)
-		return nil
+		answer, err = s.answer(ctx, &r)
+		return err
 	})
 	answer.Explain.Took = e.host.Clock.Now().Sub(began)
 	return answer, err
@@ -205,7 +206,7 @@ func (s *scan) parts(ctx context.Context, parts []part) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	blocks, read, err := s.o.e.cache.blocks(ctx, parts)
+	blocks, read, err := s.o.e.cache.wholes(ctx, parts)
 	s.explain.BytesRead += read
 	if err != nil {
 		return err
@@ -248,7 +249,7 @@ func (s *scan) consider(b *segment.Block, i int, d float32) {
 	if !s.passes(b, i, near) || !near {
 		return
 	}
-	s.best.add(found{d, b.IDs()[i], b, i})
+	s.best.add(found{distance: d, id: b.IDs()[i], block: b, row: i})
 	if s.ranking != nil {
 		s.ranking.limit.add(d)
 	}
@@ -270,20 +271,42 @@ func (s *scan) passes(b *segment.Block, i int, near bool) bool {
 	return true
 }
 
-func (s *scan) answer(r *Request) Answer {
-	a := Answer{Explain: s.explain}
-	for _, f := range s.best.sorted() {
+func (s *scan) answer(ctx context.Context, r *Request) (Answer, error) {
+	found := s.best.sorted()
+	hits := make([]Hit, 0, len(found))
+	for i := range found {
+		f := &found[i]
 		row := f.block.Row(f.row)
 		hit := Hit{Key: row.Key, Distance: f.distance, Source: row.Source}
+		if f.vector != nil {
+			row.Vector = f.vector
+		}
 		if r.ReturnMetadata {
+			if !f.block.HasVectors() {
+				var err error
+				if row.Metadata, err = s.metadata(ctx, f); err != nil {
+					return Answer{}, err
+				}
+			}
 			hit.Metadata = slices.Clone(row.Metadata)
 		}
 		if r.ReturnValues {
 			hit.Values = slices.Clone(row.Vector)
 		}
-		a.Hits = append(a.Hits, hit)
+		hits = append(hits, hit)
 	}
-	return a
+	return Answer{Hits: hits, Explain: s.explain}, nil
+}
+
+// metadata reads what belongs to a row of which only the front is in memory.
+func (s *scan) metadata(ctx context.Context, f *found) ([]byte, error) {
+	at, size := f.block.MetadataAt()
+	b := make([]byte, size)
+	s.explain.BytesRead += int64(size)
+	if err := s.o.e.o.Store.ReadBlob(ctx, f.from.file.blob, b, f.from.entry.Offset+at); err != nil {
+		return nil, fmt.Errorf("read metadata of neighbourhood %d in segment %d: %w", f.from.entry.Neighbourhood, f.from.file.seq, err)
+	}
+	return f.block.MetadataIn(b, f.row)
 }
 
 // Recall is what Engine.Recall measured.

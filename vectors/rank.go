@@ -1,9 +1,13 @@
 package vectors
 
 import (
+	"context"
+	"fmt"
 	"math"
 	"math/bits"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/tarnlake/tarn/vectors/quantize"
 	"github.com/tarnlake/tarn/vectors/segment"
@@ -29,6 +33,7 @@ type waiting struct {
 	lower float32 // its distance is hardly below that
 	row   int32
 	block *segment.Block
+	from  *part
 }
 
 var rankings = sync.Pool{New: func() any { return new(ranking) }}
@@ -42,7 +47,7 @@ func newRanking(k int, s *scan) *ranking {
 
 // release gives the memory back. No block is pinned afterwards.
 func (r *ranking) release() {
-	clear(r.waiting)
+	clear(r.waiting[:cap(r.waiting)])
 	clear(r.ahead[:cap(r.ahead)])
 	clear(r.blocks[:cap(r.blocks)])
 	r.waiting = r.waiting[:0]
@@ -50,27 +55,27 @@ func (r *ranking) release() {
 }
 
 // coded ranks the rows of a block of codes relative to the centroid of a probe.
-func (s *scan) coded(b *segment.Block, probe *quantize.Probe) {
+func (s *scan) coded(b *segment.Block, from *part, probe *quantize.Probe) {
 	r := s.ranking
 	size := quantize.ChunkBytes(b.Width())
 	chunks, rows := b.Chunks(), b.Len()
 	s.explain.Scanned += int64(rows)
 	var lower [quantize.ChunkRows]float32
-	for from := 0; from < rows; from += quantize.ChunkRows {
+	for first := 0; first < rows; first += quantize.ChunkRows {
 		mask := probe.Scan(chunks[:size], boundWidth, r.limit.worst(), &lower)
 		chunks = chunks[size:]
 		if s.matches < s.needed && s.filter != nil {
-			mask = math.MaxUint32 >> max(0, from+quantize.ChunkRows-rows) // every match counts
+			mask = math.MaxUint32 >> max(0, first+quantize.ChunkRows-rows) // every match counts
 		}
 		for ; mask != 0; mask &= mask - 1 {
 			i := bits.TrailingZeros32(mask)
-			s.byBytes(probe, b, from+i, lower[i])
+			s.byBytes(probe, b, from, first+i, lower[i])
 		}
 	}
 }
 
 // byBytes ranks a row whose distance is hardly below lower.
-func (s *scan) byBytes(probe *quantize.Probe, b *segment.Block, i int, lower float32) {
+func (s *scan) byBytes(probe *quantize.Probe, b *segment.Block, from *part, i int, lower float32) {
 	r := s.ranking
 	near := lower < r.limit.worst()
 	score, err := float32(0), float32(0)
@@ -83,23 +88,65 @@ func (s *scan) byBytes(probe *quantize.Probe, b *segment.Block, i int, lower flo
 	}
 	s.explain.Reranked++
 	r.limit.add(score)
-	r.waiting = append(r.waiting, waiting{score - err, int32(i), b})
+	r.waiting = append(r.waiting, waiting{score - err, int32(i), b, from})
 }
 
 // settle compares what is still near with full numbers.
-func (s *scan) settle() {
+func (s *scan) settle(ctx context.Context) error {
 	r := s.ranking
-	worst := r.limit.worst()
+	worst, lack := r.limit.worst(), false
+	near := r.waiting[:0]
 	for _, w := range r.waiting {
-		if w.lower > worst {
-			continue
-		}
-		i := int(w.row)
-		id := w.block.IDs()[i]
-		if d := s.query.Row(w.block.Vector(i), w.block.Inverse(i)); s.best.wants(d, id) {
-			s.best.add(found{d, id, w.block, i})
+		if w.lower <= worst {
+			near = append(near, w)
+			lack = lack || !w.block.HasVectors()
 		}
 	}
+	var vectors [][]float32
+	if lack {
+		var err error
+		if vectors, err = s.vectors(ctx, near); err != nil {
+			return err
+		}
+	}
+	for at, w := range near {
+		i := int(w.row)
+		f := found{id: w.block.IDs()[i], block: w.block, row: i, from: w.from}
+		if lack {
+			f.vector = vectors[at]
+			f.distance = s.query.Row(f.vector, w.block.Inverse(i))
+		} else {
+			f.distance = s.query.Row(w.block.Vector(i), w.block.Inverse(i))
+		}
+		if s.best.wants(f.distance, f.id) {
+			s.best.add(f)
+		}
+	}
+	return nil
+}
+
+// vectors reads the full numbers of rows, in parallel, those that are not in memory.
+func (s *scan) vectors(ctx context.Context, near []waiting) ([][]float32, error) {
+	out := make([][]float32, len(near))
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.SetLimit(readsAtOnce)
+	for at := range near {
+		w := &near[at]
+		if w.block.HasVectors() {
+			out[at] = w.block.Vector(int(w.row))
+			continue
+		}
+		b := make([]byte, 4*w.block.Dimension())
+		s.explain.BytesRead += int64(len(b))
+		tasks.Go(func() error {
+			if err := s.o.e.o.Store.ReadBlob(ctx, w.from.file.blob, b, w.from.entry.Offset+w.block.VectorAt(int(w.row))); err != nil {
+				return fmt.Errorf("read row %d of neighbourhood %d in segment %d: %w", w.row, w.from.entry.Neighbourhood, w.from.file.seq, err)
+			}
+			out[at] = segment.Numbers(b)
+			return nil
+		})
+	}
+	return out, tasks.Wait()
 }
 
 // nearest keeps the k least distances: a heap with the largest on top.

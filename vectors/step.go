@@ -79,7 +79,7 @@ func (s *stepping) gather(ctx context.Context) error {
 	}
 	s.fresh = slices.Clone(s.rows)
 	for _, id := range s.p.homes {
-		blocks, _, err := s.o.e.cache.blocks(ctx, s.m.homes[id].parts)
+		blocks, _, err := s.o.e.cache.wholes(ctx, s.m.homes[id].parts)
 		if err != nil {
 			return err
 		}

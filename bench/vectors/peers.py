@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures named peers, one thread, on the files of data.py: lines of JSON as main.go prints them.
 
-peers.py FOLDER DIM [hnswlib faiss usearch]
+peers.py FOLDER DIM [hnswlib hnswlib16 faiss usearch]
 """
 
 import json
@@ -34,10 +34,10 @@ def built(what, n, began, cpu):
     say(what=what, built_s=time.perf_counter() - began, cpu_s=time.process_time() - cpu, vectors_per_cpu_s=n / (time.process_time() - cpu))
 
 
-def hnswlib(data, queries, limits):
+def hnswlib(data, queries, limits, settings=((16, 200), (32, 400))):
     import hnswlib as h
 
-    for m, ef in ((16, 200), (32, 400)):
+    for m, ef in settings:
         began, cpu = time.perf_counter(), time.process_time()
         index = h.Index(space="ip", dim=data.shape[1])
         index.init_index(max_elements=len(data), M=m, ef_construction=ef)
@@ -108,7 +108,7 @@ def main():
     queries = np.fromfile(folder / "queries.f32", dtype="<f4").reshape(-1, dim)
     limits = np.fromfile(folder / "distances.f32", dtype="<f4").reshape(len(queries), -1)[:, 9]
     for name in sys.argv[3:] or ("hnswlib", "faiss", "usearch"):
-        {"hnswlib": hnswlib, "faiss": faiss, "usearch": usearch}[name](data, queries, limits)
+        {"hnswlib": hnswlib, "hnswlib16": lambda *a: hnswlib(*a, settings=((16, 200),)), "faiss": faiss, "usearch": usearch}[name](data, queries, limits)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,10 @@ type Block struct {
 	chunks    []byte
 	wide      []int8
 	factors   []float32
-	vectorsAt int // in the whole block
+	data      []byte // that was opened
+	whole     int    // bytes of the whole block
+	vectorsAt int    // in it
+	metaTier  tier   // likewise
 }
 
 // text is a column of byte strings.
@@ -54,7 +57,7 @@ func OpenPart(b []byte, whole int) (*Block, error) {
 	r := tierReader{rows: rows, tiers: tiers}
 	k.ids = words[uint64](r.fixed(tierIDs, 8))
 	k.vectors = words[float32](r.fixed(tierVectors, 4*k.dim))
-	k.vectorsAt = tiers[tierVectors].at
+	k.data, k.whole, k.vectorsAt, k.metaTier = b, whole, tiers[tierVectors].at, tiers[tierMetadata]
 	k.inverses = words[float32](r.fixed(tierInverses, 4))
 	k.neighbourhoods = words[uint32](r.fixed(tierNeighbourhoods, 4))
 	k.keys = r.text(tierKeys)
@@ -70,6 +73,7 @@ func OpenPart(b []byte, whole int) (*Block, error) {
 // tier is where a tier lies; bytes is nil where it is behind the part that was opened.
 type tier struct {
 	at, size int
+	sum      uint32 // CRC-32C
 	bytes    []byte
 }
 
@@ -126,11 +130,11 @@ func blockHeader(b []byte, whole int) (rows int, tiers map[tierKind]tier, err er
 		if off < uint64(table) || off+size > uint64(whole) || off < uint64(len(b)) && off+size > uint64(len(b)) {
 			return 0, nil, corrupt("tier %d lies outside its block", i)
 		}
-		t := tier{at: int(off), size: int(size)}
+		t := tier{at: int(off), size: int(size), sum: binary.LittleEndian.Uint32(e[12:])}
 		if off+size <= uint64(len(b)) {
 			t.bytes = b[off : off+size : off+size]
 		}
-		if t.bytes != nil && crc32.Checksum(t.bytes, castagnoli) != binary.LittleEndian.Uint32(e[12:]) {
+		if t.bytes != nil && crc32.Checksum(t.bytes, castagnoli) != t.sum {
 			return 0, nil, corrupt("checksum of tier %d", i)
 		}
 		tiers[tierKind(binary.LittleEndian.Uint16(e))] = t
@@ -260,14 +264,18 @@ func (k *Block) SourceVersion(i int) (v [16]byte) {
 	return v
 }
 
-// Row is row i. Its vector, document and metadata share the block's memory.
+// Row is row i. Its vector, document and metadata share the block's memory; of a front it has neither
+// vector nor metadata.
 func (k *Block) Row(i int) Row {
 	r := Row{
-		ID: k.ids[i], Key: k.Key(i), Vector: k.Vector(i), Inverse: k.inverses[i],
+		ID: k.ids[i], Key: k.Key(i), Inverse: k.inverses[i],
 		Document: k.Document(i), Source: parseSource(k.sources.at(i)), Neighbourhood: k.neighbourhoods[i],
 	}
-	if m := k.metadata.at(i); len(m) > 0 {
-		r.Metadata = m
+	if k.HasVectors() {
+		r.Vector = k.Vector(i)
+		if m := k.metadata.at(i); len(m) > 0 {
+			r.Metadata = m
+		}
 	}
 	if len(r.Document) == 0 {
 		r.Document = nil

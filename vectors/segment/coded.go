@@ -1,6 +1,9 @@
 package segment
 
 import (
+	"hash/crc32"
+	"slices"
+
 	"github.com/tarnlake/tarn/vectors/distance"
 	"github.com/tarnlake/tarn/vectors/quantize"
 )
@@ -71,3 +74,27 @@ func (k *Block) HasVectors() bool { return k.vectors != nil || k.Len() == 0 }
 
 // VectorAt is where in the block the vector of row i lies.
 func (k *Block) VectorAt(i int) int64 { return int64(k.vectorsAt + 4*k.dim*i) }
+
+// Front copies the first bytes of the block, which end where a tier does, and opens them alone.
+func (k *Block) Front(bytes int) (*Block, error) {
+	return OpenPart(slices.Clone(k.data[:bytes]), k.whole)
+}
+
+// MetadataAt is where in the block its metadata lie.
+func (k *Block) MetadataAt() (offset int64, bytes int) { return int64(k.metaTier.at), k.metaTier.size }
+
+// MetadataIn is row i's metadata in the bytes that lie at MetadataAt, verified; nil: none.
+func (k *Block) MetadataIn(b []byte, i int) ([]byte, error) {
+	if crc32.Checksum(b, castagnoli) != k.metaTier.sum {
+		return nil, corrupt("checksum of the metadata")
+	}
+	r := tierReader{rows: k.Len(), tiers: map[tierKind]tier{tierMetadata: {size: len(b), bytes: b}}}
+	t := r.text(tierMetadata)
+	if r.err != nil || len(t.at(i)) == 0 {
+		return nil, r.err
+	}
+	return t.at(i), nil
+}
+
+// Numbers sees the bytes of a vector as what they are.
+func Numbers(b []byte) []float32 { return words[float32](b) }

@@ -1,0 +1,48 @@
+package vectors
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+
+	"github.com/tarnlake/tarn/vectors/distance"
+)
+
+// TestALittleMemoryAnswersAlike: what does not fit is read where it lies.
+func TestALittleMemoryAnswersAlike(t *testing.T) {
+	const n, dim = 3000, 48
+	rng := rand.New(rand.NewPCG(91, 92))
+	data := clustered(rng, n+20, dim, 40)
+	s := newMemoryStore(t, 91)
+	tuning := Tuning{YoungRows: 500, FoldRows: 700, Target: 60}
+	whole := openEngine(t, Options{Store: s, Tuning: tuning})
+	for _, m := range []distance.Metric{distance.Cosine, distance.Euclidean, distance.DotProduct} {
+		name := "docs-" + m.String()
+		create(t, whole, Spec{Name: name, Dimension: dim, Metric: m})
+		pushAll(t, whole, name, data[:n], func(i int) []byte { return fmt.Appendf(nil, `{"i": %d}`, i) })
+		must(t, whole.Flush(background))
+	}
+	for _, cacheBytes := range []int64{1, n * dim * 5} { // nothing, or nearly all fronts
+		lean := openEngine(t, Options{Store: s, Tuning: tuning, CacheBytes: cacheBytes})
+		read := int64(0)
+		for _, m := range []distance.Metric{distance.Cosine, distance.Euclidean, distance.DotProduct} {
+			name := "docs-" + m.String()
+			for _, q := range data[n:] {
+				r := Request{Values: q, TopK: 10, Probes: 8, ReturnMetadata: true, ReturnValues: true}
+				a, b := query(t, whole, name, r), query(t, lean, name, r)
+				if !reflect.DeepEqual(a.Hits, b.Hits) {
+					t.Fatalf("%v with %d bytes of memory:\n%+v, want\n%+v", m, cacheBytes, b.Hits, a.Hits)
+				}
+				if len(a.Hits) != 10 || len(a.Hits[0].Metadata) == 0 || len(a.Hits[0].Values) != dim {
+					t.Fatalf("%+v", a.Hits)
+				}
+				read += b.Explain.BytesRead
+			}
+		}
+		if read == 0 {
+			t.Errorf("nothing was read with %d bytes of memory", cacheBytes)
+		}
+		t.Logf("%d bytes of memory: %d bytes read a query", cacheBytes, read/60)
+	}
+}
