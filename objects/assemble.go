@@ -110,7 +110,8 @@ func (at *folder) stray() DriveStatus {
 	return d
 }
 
-// unused: formatted for this store, but never taken in.
+// unused: formatted for this store, and nothing was ever written to it. It may have a
+// root record that was told to it alone before its adoption was cut short.
 func (at *folder) unused() bool {
-	return at.drive.Root().Version == 0 && at.drive.RootErr() == nil && len(at.drive.Extents()) == 0
+	return at.drive.RootErr() == nil && len(at.drive.Extents()) == 0
 }

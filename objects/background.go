@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/objects/drive"
 )
 
@@ -108,6 +109,8 @@ func (s *Store) probeOne(ctx context.Context, m *member) {
 		s.changed(ctx)
 	case err == nil && (m.Drive == nil || state == DriveMissing):
 		s.reattach(ctx, m)
+	case err == nil && state == DriveFailed:
+		s.revive(ctx, m)
 	}
 	m.look(s.host.Clock.Now())
 }
@@ -122,6 +125,35 @@ func (s *Store) probeSlow(m *member) {
 		m.set(DriveMissing, "it took too long to open, and is tried again")
 	default:
 	}
+}
+
+// revivePause lies between two tries to write to a drive whose write side gave up.
+const revivePause = 30 * time.Second
+
+// revive opens a drive anew whose write side gave up, once its folder takes writes
+// again. Until then it is read.
+func (s *Store) revive(ctx context.Context, m *member) {
+	now := s.host.Clock.Now()
+	if now.Sub(m.tried) < revivePause {
+		return
+	}
+	m.tried = now
+	if err := s.timed(m, s.o.DriveTimeout, func() error { return s.tryWrite(m.path) }); err != nil {
+		return
+	}
+	m.set(DriveMissing, "it takes writes again, and is opened anew")
+	s.reattach(ctx, m)
+}
+
+// tryWrite writes to a folder and leaves nothing there.
+func (s *Store) tryWrite(dir string) error {
+	name := s.host.FS.PathJoin(dir, "root.new") // what a root record that is cut off leaves, too
+	f, err := s.host.FS.Create(name, host.Category)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, drive.SectorBytes))
+	return errors.Join(err, f.Sync(), f.Close(), s.host.FS.Remove(name))
 }
 
 // reattach opens a drive that was missing, anew also where its files are open still:

@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/host/hosttest"
+	"github.com/tarnlake/tarn/objects/index"
 	"github.com/tarnlake/tarn/objects/placement"
 )
 
@@ -153,4 +157,218 @@ func TestABalanceFillsDrivesThatWereAdded(t *testing.T) {
 		}
 	}
 	wholeAgain(t, s)
+}
+
+// The power is cut at operations all over an add, a drain, a removal and a balance:
+// what was acknowledged is there, the layout is the one before or after each step, and
+// all can be gone on with.
+func TestAChangeOfTheLayoutThatThePowerCutMeetsIsGoneOnWith(t *testing.T) {
+	var acknowledged []string
+	var removed bool
+	workload := func(h *host.Host) {
+		acknowledged, removed = nil, false
+		o := durableOptions(h)
+		o.SweepPause, o.RepairPause, o.BalancePause, o.DriveTimeout = 9999*time.Hour, 9999*time.Hour, 9999*time.Hour, time.Hour
+		s, err := Open(context.Background(), o)
+		if err != nil {
+			return
+		}
+		defer s.Close()
+		put := func(n int, seed uint64) bool {
+			b, err := s.WriteBlob(context.Background(), strings.NewReader(string(body(n, seed))), int64(n))
+			if err != nil {
+				return false
+			}
+			key := fmt.Sprintf("%d/%d", n, seed)
+			if commit(context.Background(), s, key, b) != nil {
+				return false
+			}
+			acknowledged = append(acknowledged, key)
+			return true
+		}
+		for seed := range uint64(3) {
+			if !put(5000, seed) || !put(200_000, seed) {
+				return
+			}
+		}
+		if _, err := s.AddDrive(context.Background(), "drive-7", Labels{Zone: "b"}); err != nil || !put(200_001, 1) {
+			return
+		}
+		if _, err := s.DrainDrive(context.Background(), 2); err != nil || !put(200_002, 1) {
+			return
+		}
+		if !s.drainAll(context.Background()) || s.RemoveDrive(context.Background(), 2, false) != nil {
+			return
+		}
+		removed = true
+		put(200_003, 1)
+	}
+	check := func(h *host.Host) {
+		o := durableOptions(h)
+		o.SweepPause, o.RepairPause, o.BalancePause, o.DriveTimeout = 9999*time.Hour, 9999*time.Hour, 9999*time.Hour, time.Hour
+		s := openDurable(t, o)
+		defer mustClose(t, s)
+		allReadBack(t, s, acknowledged)
+		if removed && s.drives.find(2) != nil {
+			t.Error("drive 2 was removed, and is there")
+		}
+		if s.drives.find(7) == nil {
+			if _, err := s.AddDrive(context.Background(), "drive-7", Labels{}); err != nil {
+				t.Errorf("the add cannot be gone on with: %v", err)
+				return
+			}
+		}
+		if s.drives.find(2) != nil {
+			if _, err := s.DrainDrive(context.Background(), 2); err != nil {
+				t.Errorf("the drain cannot be gone on with: %v", err)
+				return
+			}
+			if !s.drainAll(context.Background()) {
+				t.Errorf("not drained: %+v", s.Moves())
+				return
+			}
+			if err := s.RemoveDrive(context.Background(), 2, false); err != nil {
+				t.Errorf("the removal cannot be gone on with: %v", err)
+			}
+		}
+		allReadBack(t, s, acknowledged)
+		wholeAgain(t, s)
+	}
+	points := 40
+	if os.Getenv("TARN_SOAK") != "" {
+		points = 5000
+	}
+	hosttest.SomeCrashes(t, 71, points, workload, check)
+}
+
+// A missing drive whose shards are elsewhere is removed; one whose shards are not, by
+// force only, and only where every stripe keeps k others.
+func TestForceRemovesADriveButLosesNothing(t *testing.T) {
+	o := spacious(46)
+	o.AutoFormat = false
+	if err := Format(context.Background(), o); err != nil {
+		t.Fatal(err)
+	}
+	s := openDurable(t, o)
+	addSeven(t, s, 7, 8)
+	keys := keepSome(t, s)
+	mustClose(t, s)
+	for _, folder := range []string{"drive-1", "drive-2"} {
+		hosttest.DiskOf(o.Host).Wipe(folder)
+	}
+	s = openDurable(t, o)
+	defer func() { mustClose(t, s) }()
+	held, err := s.Holdings(context.Background())
+	if err != nil || held[1].Shards == 0 {
+		t.Fatalf("%+v, %v", held, err)
+	}
+	if err := s.RemoveDrive(context.Background(), 1, false); !errors.Is(err, ErrDriveNeeded) {
+		t.Errorf("a missing drive that is named: %v", err)
+	}
+	if err := s.RemoveDrive(context.Background(), 1, true); err != nil {
+		t.Errorf("by force: %v", err)
+	}
+	allReadBack(t, s, keys)
+	for _, m := range s.drives.list() { // a further loss would be one too many for some stripe
+		if m.number == 4 {
+			m.set(DriveMissing, "pulled out")
+		}
+	}
+	if err := s.RemoveDrive(context.Background(), 5, true); !errors.Is(err, ErrDriveNeeded) {
+		t.Errorf("a drive that stripes need, by force: %v", err)
+	}
+	s.drives.find(4).set(DriveWell, "")
+	if _, err := s.KeepDrive(context.Background(), 5); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Repair(context.Background(), RepairOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	allReadBack(t, s, keys)
+	if err := s.RemoveDrive(context.Background(), 2, false); err != nil {
+		t.Errorf("a missing drive whose shards are elsewhere: %v", err)
+	}
+	wholeAgain(t, s)
+}
+
+func TestLabelsKeepShardsApart(t *testing.T) {
+	o := spacious(47)
+	for i := range 6 {
+		o.Labels = append(o.Labels, Labels{Zone: string(rune('a' + i/2))})
+	}
+	s := openDurable(t, o)
+	report := s.Health().Placement
+	if d := report.Domains[placement.Zone]; d.Count != 3 || d.Tolerated != 1 {
+		t.Errorf("three zones of two drives at 4+2: %+v", report)
+	}
+	mustClose(t, s)
+	o.Labels = nil
+	s = openDurable(t, o) // they are kept
+	if l := s.Drives()[5].Labels; l.Zone != "c" {
+		t.Errorf("%+v", l)
+	}
+	for n := range uint16(6) {
+		if _, err := s.LabelDrive(context.Background(), n+1, Labels{Zone: string(rune('a' + n/3))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	warned := slices.ContainsFunc(s.Health().Warnings, func(w string) bool { return strings.Contains(w, "2 zones, too few failure domains") })
+	if !warned {
+		t.Errorf("two zones at 4+2, and the warnings are %q", s.Health().Warnings)
+	}
+	if _, err := s.LabelDrive(context.Background(), 1, Labels{Zone: "a b"}); err == nil {
+		t.Error("a label with a space")
+	}
+	mustClose(t, s)
+}
+
+// Near the end of the space users' writes are refused while a reserve is left, in
+// which deletes, checkpoints and repair go on; there are writes again with space.
+func TestAReserveIsKeptForDeletesAndRepair(t *testing.T) {
+	o := spacious(48)
+	s := openDurable(t, o)
+	defer func() { mustClose(t, s) }()
+	for _, folder := range sixFolders {
+		hosttest.DiskOf(o.Host).SetCapacity(folder, 64<<20)
+	}
+	s.probe(context.Background())
+	keys := keepSome(t, s)
+	var err error
+	for i := 0; err == nil && i < 1000; i++ {
+		var b Blob
+		if b, err = s.WriteBlob(context.Background(), strings.NewReader(string(body(1<<20, uint64(i)))), 1<<20); err == nil {
+			err = commit(context.Background(), s, fmt.Sprintf("%d/%d", 1<<20, i), b)
+			keys = append(keys, fmt.Sprintf("%d/%d", 1<<20, i))
+		}
+	}
+	if !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), " at drive-") || !strings.Contains(err.Error(), "free of 64 MiB") {
+		t.Fatalf("full drives: %v", err)
+	}
+	s.probe(context.Background())
+	full := 0
+	for _, d := range s.Drives() {
+		if d.State == DriveFull && d.BytesFree > 0 && d.Reason != "" {
+			full++
+		}
+	}
+	if full < 2 {
+		t.Errorf("writes are refused with %d full drives: %+v", full, s.Drives())
+	}
+	allReadBack(t, s, keys)
+	if err := s.idx.(*index.Local).Checkpoint(context.Background()); err != nil {
+		t.Errorf("a checkpoint: %v", err)
+	}
+	for i, key := range keys {
+		if _, err := s.idx.Commit(context.Background(), index.Txn{Mutations: []index.Mutation{{Kind: index.Delete, Key: []byte(key)}}}); err != nil {
+			t.Fatalf("delete %d of %d: %v", i, len(keys), err)
+		}
+	}
+	for _, folder := range sixFolders {
+		hosttest.DiskOf(o.Host).SetCapacity(folder, 256<<20)
+	}
+	s.probe(context.Background())
+	if ok, reason := s.Writable(); !ok {
+		t.Errorf("with space again: %s", reason)
+	}
+	keptReadsBack(t, s, keep(t, s, 300_000, 99))
 }

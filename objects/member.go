@@ -18,6 +18,7 @@ type member struct {
 	number  uint16
 	path    string
 	device  string
+	tried   time.Time       // when a write was last tried after it failed; the probe's
 	opening <-chan struct{} // closed when an open that took too long has ended; nil: there is none
 
 	mu struct { // never held across I/O
