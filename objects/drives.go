@@ -116,6 +116,18 @@ func (d *drives) layout(sparing bool) placement.Layout {
 	return l
 }
 
+// holding is the layout of what can be read, full and failed drives among it: what of
+// that may yet be lost does not depend on who takes writes.
+func (d *drives) holding() placement.Layout {
+	l := d.layout(false)
+	for i, m := range d.list() {
+		if i < len(l) && l[i].Number == m.number {
+			l[i].Well = m.readable()
+		}
+	}
+	return l
+}
+
 // arrange tells the members what the root record says of them.
 func (d *drives) arrange(r *rootRecord) {
 	for _, m := range d.list() {

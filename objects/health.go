@@ -23,7 +23,7 @@ type Health struct {
 
 // Health looks at the drives; it reads nothing of them.
 func (s *Store) Health() Health {
-	report := s.drives.layout(false).Assess(s.o.DataShards, s.o.ParityShards)
+	report := s.drives.holding().Assess(s.o.DataShards, s.o.ParityShards)
 	h := Health{
 		StoreID: hex.EncodeToString(s.id[:]), DataShards: s.o.DataShards, ParityShards: s.o.ParityShards,
 		Devices: report.Domains[placement.Device].Count, Placement: report,

@@ -372,3 +372,41 @@ func TestAReserveIsKeptForDeletesAndRepair(t *testing.T) {
 	}
 	keptReadsBack(t, s, keep(t, s, 300_000, 99))
 }
+
+// What was written before a drive left, and is committed after, lacks a shard. That is
+// known at once, and repaired.
+func TestALateCommitThatNamesADriveThatLeftIsRepaired(t *testing.T) {
+	s := openDurable(t, spacious(49))
+	defer func() { mustClose(t, s) }()
+	if _, err := s.CreateBucket(context.Background(), "lake"); err != nil {
+		t.Fatal(err)
+	}
+	want := body(300_000, 1)
+	staged, err := s.Stage(context.Background(), PutRequest{Bucket: "lake", Key: "late", Body: strings.NewReader(string(want)), Bytes: int64(len(want))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	addSeven(t, s, 7, 7)
+	if _, err := s.DrainDrive(context.Background(), 1); err != nil {
+		t.Fatal(err)
+	}
+	drained(t, s)
+	if err := s.RemoveDrive(context.Background(), 1, false); err != nil {
+		t.Fatal(err)
+	}
+	tx := s.Begin()
+	if err := tx.PutObject(context.Background(), staged, Conditions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Commit(context.Background(), tx); err != nil {
+		t.Fatal(err)
+	}
+	if s.repairs.queued() != 1 {
+		t.Errorf("%d stripes wait for repair", s.repairs.queued())
+	}
+	report, err := s.Repair(context.Background(), RepairOptions{trusting: true, queued: true})
+	if err != nil || report.Healed != 1 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	wholeAgain(t, s)
+}

@@ -35,7 +35,7 @@ type repairs struct {
 	news  chan struct{} // holds one when a drive came, went or recovered
 	asked atomic.Bool   // drives may lack what was written to them
 
-	departed atomic.Bool // a drive was removed: what was written before may yet be committed
+	departed sync.Map // numbers of drives that were removed: what was written before may yet be committed
 	state    struct {
 		sync.Mutex
 		running bool
@@ -102,7 +102,9 @@ func (r *repairs) note(stripe [16]byte, owner []byte, shards uint64) (news bool)
 
 // committed: values were put. They may name stripes that were written incomplete.
 func (r *repairs) committed(mutations []index.Mutation) {
-	if r.queued() == 0 {
+	removed := false
+	r.departed.Range(func(_, _ any) bool { removed = true; return false })
+	if r.queued() == 0 && !removed {
 		return
 	}
 	for _, m := range mutations {
@@ -112,8 +114,18 @@ func (r *repairs) committed(mutations []index.Mutation) {
 		}
 		for i := range blobs {
 			for j := range blobs[i].Stripes {
+				r.departure(&blobs[i].Stripes[j], m.Key)
 				r.named(blobs[i].Stripes[j].ID, m.Key)
 			}
+		}
+	}
+}
+
+// departure reports the shards of a stripe that lie on drives that were removed.
+func (r *repairs) departure(st *Stripe, owner []byte) {
+	for i, sh := range st.Shards {
+		if _, gone := r.departed.Load(sh.Drive); gone && !sh.Address.IsZero() {
+			r.report(shardID{st.ID, uint8(i)}, owner)
 		}
 	}
 }

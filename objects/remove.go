@@ -160,7 +160,7 @@ func (s *Store) dismiss(ctx context.Context, m *member) error {
 	if m.Drive != nil {
 		s.letGo(m, "it was removed")
 	}
-	s.repairs.departed.Store(true)
+	s.repairs.departed.Store(m.number, true)
 	s.changed(ctx)
 	return nil
 }

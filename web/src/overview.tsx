@@ -1,5 +1,5 @@
 import { admin } from "./client";
-import { size } from "./format";
+import { moment, size } from "./format";
 import type { Drive, StatusResponse } from "./gen/tarn/v1/admin_pb";
 import { useLoad } from "./load";
 
@@ -27,12 +27,21 @@ function Status({ status }: { status: StatusResponse }) {
           Repair is under way: {status.repair.healed.toLocaleString()} of {status.repair.damaged.toLocaleString()} damaged stripes healed so far.
         </p>
       )}
+      {status.move?.running && (
+        <p className="warning">
+          Shards are moved ({status.move.kind}): {status.move.stripes.toLocaleString()} stripes, {size(status.move.bytes)} so far.
+        </p>
+      )}
       {status.warnings.map((warning) => (
         <p className="warning" key={warning}>
           {warning}
         </p>
       ))}
       <h2>Drives</h2>
+      <p className="empty">
+        {status.placement}
+        {status.groups > 1 && `; ${status.groups} drive groups`}
+      </p>
       <DriveTable drives={status.drives} />
     </>
   );
@@ -58,6 +67,7 @@ function DriveTable({ drives }: { drives: Drive[] }) {
           <th className="number">Used</th>
           <th className="number">Free</th>
           <th>Holds</th>
+          <th>Place</th>
           <th>Path</th>
         </tr>
       </thead>
@@ -65,12 +75,16 @@ function DriveTable({ drives }: { drives: Drive[] }) {
         {drives.map((drive) => (
           <tr key={drive.number}>
             <td>{drive.number}</td>
-            <td className={drive.state === "well" ? "" : "error"} title={drive.reason}>
-              {drive.state}
+            <td className={drive.state === "well" ? "" : "error"}>
+              {drive.drained ? "drained" : drive.state}
+              {drive.since && <small> since {moment(drive.since)}</small>}
+              {drive.draining && !drive.drained && <small> {size(drive.bytesLeft)} left</small>}
+              {drive.reason && <div className="reason">{drive.reason}</div>}
             </td>
             <td className="number">{size(drive.usedBytes)}</td>
             <td className="number">{size(drive.freeBytes)}</td>
             <td>{[drive.journal && "journal", drive.view && "index view"].filter(Boolean).join(", ")}</td>
+            <td>{[drive.zone, drive.rack, drive.node].filter(Boolean).join(" / ")}</td>
             <td className="path">{drive.path}</td>
           </tr>
         ))}
