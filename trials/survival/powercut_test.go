@@ -221,7 +221,7 @@ func TestNoPowerCutLosesOrTearsAnything(t *testing.T) {
 			})
 		})
 	}
-	begun, worlds, requests := time.Now(), 0, 0
+	begun, worlds, requests, packed := time.Now(), 0, 0, int64(0)
 	func() {
 		defer workers.Wait()
 		defer close(points.quit)
@@ -234,12 +234,13 @@ func TestNoPowerCutLosesOrTearsAnything(t *testing.T) {
 				}
 			}
 			w.end()
+			packed += w.packed
 			if soaking() {
 				t.Logf("world %d ended at %d power cuts, %v", w.seed, c.points.Load(), time.Since(begun).Round(time.Second))
 			}
 		}
 	}()
 	took := time.Since(begun)
-	t.Logf("%d power cuts (%d of them in a recovery, %d with %d more drives lost or rotten) in %d requests of %d worlds; %d repairs; %.0f/s",
-		c.points.Load(), c.cutAgain.Load(), c.worse.Load(), parity, requests, worlds, c.mended.Load(), float64(c.points.Load())/took.Seconds())
+	t.Logf("%d power cuts (%d of them in a recovery, %d with %d more drives lost or rotten) in %d requests of %d worlds; %d stripes packed, %d repairs; %.0f/s",
+		c.points.Load(), c.cutAgain.Load(), c.worse.Load(), parity, requests, worlds, packed, c.mended.Load(), float64(c.points.Load())/took.Seconds())
 }

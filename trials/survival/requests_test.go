@@ -29,7 +29,7 @@ func both(name string, ask func(ctx context.Context, s objectstest.Store) error)
 // sizes of bodies: inline, whole copies, stripes.
 var sizes = []int{0, 10, 700, 1024, 1025, 3000, 3000, 9000, 20_000, 40_000, 131_072, 131_073, 200_000}
 
-var keys = []string{"a", "a/b", "a/c", "b", "c", "d", "e/f"}
+var keys = []string{"a", "a/b", "a/c", "b", "c", "d", "e/f", "g", "h", "i", "j", "k"}
 
 func (w *world) key() string { return keys[w.r.IntN(len(keys))] }
 

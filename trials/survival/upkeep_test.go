@@ -87,6 +87,24 @@ func (w *world) sweep() error {
 	return err
 }
 
+// pack gathers small blobs into stripes, takes the living out of sparse extents,
+// and gives the dead ones back.
+func (w *world) pack() error {
+	ctx := context.Background()
+	packed, err := w.store.Pack(ctx)
+	w.packed += packed.Stripes
+	if err == nil {
+		_, err = w.store.Reclaim(ctx)
+	}
+	if err == nil {
+		err = w.sweep()
+	}
+	if len(w.failing) > 0 {
+		return nil // drives that fail take nothing
+	}
+	return err
+}
+
 // reopen closes the store, or kills its process, or cuts the power, and opens it again.
 func (w *world) reopen() error {
 	w.heal()
@@ -200,6 +218,8 @@ func (w *world) live() {
 		w.between("sweep", w.sweep)
 	case n < 49:
 		w.between("repair", w.mend)
+	case n < 51:
+		w.between("pack", w.pack)
 	case n < 54:
 		w.between("reopen", w.reopen)
 	case n < 56:

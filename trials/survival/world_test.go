@@ -32,7 +32,7 @@ const (
 	stageKept   = time.Hour
 	never       = 10 * time.Hour // longer than any trial
 	bucket      = "lake"
-	extentBytes = 192 << 10
+	extentBytes = 320 << 10 // a shard of what is packed, and whole copies, fit
 )
 
 var folders = []string{"d1", "d2", "d3", "d4", "d5", "d6"}
@@ -104,7 +104,7 @@ func options(h *host.Host) objects.Options {
 	return objects.Options{
 		Host: h, Drives: folders, AutoFormat: true, PartBytesMin: partMin, StageKept: stageKept,
 		ExtentBytes: extentBytes, CacheBytes: 256 << 10, CheckpointBytes: 8 << 10,
-		DriveTimeout: 3 * never, HedgeDelay: never, RepairPause: 9 * never, SweepPause: 9 * never, AuditPause: 9 * never,
+		DriveTimeout: 3 * never, HedgeDelay: never, RepairPause: 9 * never, SweepPause: 9 * never, AuditPause: 9 * never, PackPause: 9 * never,
 	}
 }
 
@@ -178,6 +178,7 @@ type world struct {
 	failing map[string]bool // drives whose every operation fails
 	points  *points         // where forks go; nil: nowhere
 	forks   atomic.Int64
+	packed  int64 // stripes of small blobs
 
 	mu struct {
 		sync.Mutex
