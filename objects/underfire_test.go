@@ -13,6 +13,7 @@ import (
 
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/host/hosttest"
+	"github.com/tarnlake/tarn/objects/drive"
 	"github.com/tarnlake/tarn/objects/index"
 )
 
@@ -148,7 +149,6 @@ func (g *siege) hurtOne() {
 		g.rot(g.h.FS.PathJoin(folder, viewFolder, "view-1"), 3)
 	case "wipe":
 		g.disk().Wipe(folder)
-		g.old = nil // in which this folder is a drive that will have been replaced
 	case "unplug":
 		g.gone[i] = true
 		g.disk().Fail(folder, errors.New("unplugged"))
@@ -181,8 +181,11 @@ func (g *siege) rollBack(folder string) {
 	if g.old == nil {
 		return
 	}
-	if _, err := g.old.List(folder); err != nil {
-		return
+	before := &host.Host{Clock: g.h.Clock, Entropy: g.h.Entropy, FS: g.old, Log: g.h.Log}
+	then, errThen := drive.Identify(before, folder)
+	now, errNow := drive.Identify(g.h, folder)
+	if errThen != nil || errNow != nil || then.Drive != now.Drive {
+		return // it was replaced meanwhile: that would be another drive's folder
 	}
 	g.close()
 	g.disk().Wipe(folder)
