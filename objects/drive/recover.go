@@ -178,6 +178,9 @@ func (d *Drive) loadHeader(f host.File, number uint32) (size int64, e *extent, e
 	if err == nil || errors.Is(err, ErrFormatVersion) {
 		return size, e, err
 	}
+	if size <= firstRecord { // a stub whose header rotted: it holds nothing
+		return 0, &extent{number: number}, nil
+	}
 	rest, zeros := newestGeneration(f, d.header.Drive, number, size)
 	switch {
 	case rest != nil:

@@ -148,6 +148,41 @@ func TestARottenHeaderOfARecycledExtentGivesBackTheNewestGeneration(t *testing.T
 	}
 }
 
+// TestAHeaderWrittenInPartGivesNoRemovedRecordBack: the extent that was to be used
+// again is unlinked, or becomes a stub, whatever crashes then.
+func TestAHeaderWrittenInPartGivesNoRemovedRecordBack(t *testing.T) {
+	for _, later := range []bool{false, true} { // whether another file has the highest number
+		h, d := fresh(t, small)
+		a := round(t, d, drive.Journal, 1)
+		if later {
+			add(t, d, drive.Stripe, record(3, 100))
+		}
+		failed := false
+		hosttest.DiskOf(h).SetFault(func(op hosttest.Op) error {
+			if op.Kind != hosttest.Write || failed {
+				return nil
+			}
+			failed = true
+			return &hosttest.ShortWrite{Bytes: 7, Err: errFault}
+		})
+		if _, err := d.Append(t.Context(), drive.Journal, []drive.Record{record(4, 100)}); !errors.Is(err, drive.ErrWrite) {
+			t.Fatal(err)
+		}
+		hosttest.DiskOf(h).SetFault(nil)
+		for seed := range int64(20) {
+			again := reopen(t, hosttest.Reboot(h, seed), small)
+			if err := check(again, a, record(1, 9000)); !errors.Is(err, drive.ErrGone) {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+			if _, bad := scan(t, again, drive.Journal); len(bad) > 0 {
+				t.Fatalf("seed %d: %d bad", seed, len(bad))
+			}
+			must(t, again.Close())
+		}
+		must(t, d.Close())
+	}
+}
+
 // TestSparesAreZeroedAheadOfNeed: a writer that goes on never makes a file itself.
 func TestSparesAreZeroedAheadOfNeed(t *testing.T) {
 	o := drive.Options{ExtentBytes: 8 << 20, RecycledBytes: 2 << 20, Spares: 2}

@@ -1,6 +1,7 @@
 package drive
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -208,7 +209,8 @@ func (d *Drive) activate(w *writer, e *extent) (err error) {
 		if e.file != nil {
 			_ = e.file.Close()
 		}
-		_ = d.discard(e.number)
+		// A header written in part would give removed records back: the file must be gone for good.
+		_ = errors.Join(d.discard(e.number), syncDir(d.fs, d.extentsDir()))
 		return fmt.Errorf("begin extent %d: %w", e.number, err)
 	}
 	return nil
