@@ -71,7 +71,7 @@ func (s *Store) Buckets(ctx context.Context) ([]Bucket, error) {
 // something from this bucket's objects, maybe elsewhere, has yet to read them.
 var (
 	holdingKinds = []Kind{KindObject, KindUpload, KindVector, KindTable}
-	leavingKinds = []Kind{KindPart, KindPiece, KindLineage, KindStripe}
+	leavingKinds = []Kind{KindPart, KindPiece, KindLineage, KindStripe, KindSetting}
 )
 
 // DeleteBucket removes an empty bucket. ErrNoBucket, ErrBucketNotEmpty.

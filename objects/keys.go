@@ -21,6 +21,7 @@ import (
 //	b/<bucket>/l/<version>                  lineage: vectors were derived from this object version
 //	b/<bucket>/d/<version>                  source dead: such a version was deleted or replaced; kept until no vectors are left
 //	b/<bucket>/v/…, b/<bucket>/t/…          vectors' and tables' own
+//	b/<bucket>/c/<door>…                    what a door keeps of the bucket beside its record; goes with the bucket
 //
 // Uploads, versions and stripes are 32 hex digits.
 const (
@@ -42,6 +43,7 @@ const (
 	KindDead    Kind = 'd'
 	KindVector  Kind = 'v'
 	KindTable   Kind = 't'
+	KindSetting Kind = 'c'
 )
 
 // BucketKey is where a bucket's record lies. A transaction that demands

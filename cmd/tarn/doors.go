@@ -56,6 +56,10 @@ func (l *lake) handler(s settings) (http.Handler, error) {
 			}
 			return s3vectors.ErrDenied
 		},
+		Root: func(ctx context.Context, accessKey string) bool {
+			who, err := l.keys.Identity(ctx, accessKey)
+			return err == nil && who.Root
+		},
 		Served: func(operation, accessKey string, status int, took time.Duration) {
 			l.metrics.servedHTTP("s3vectors", operation, status, took)
 			l.host.Log.Debug("request", "door", "s3vectors", "operation", operation, "key", accessKey, "status", status, "took", took)

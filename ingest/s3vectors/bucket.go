@@ -1,6 +1,7 @@
 package s3vectors
 
 import (
+	"fmt"
 	"sort"
 	"strings"
 )
@@ -12,10 +13,16 @@ type encryption struct {
 
 // check refuses what the store does not do: keys of a KMS.
 func (e *encryption) check() error {
-	if e != nil && e.Type != "" && e.Type != "AES256" || e != nil && e.Key != "" {
-		return invalid("encryptionConfiguration.sseType", "aws:kms is not kept by this version of Tarn; leave encryptionConfiguration out")
+	const path = "encryptionConfiguration."
+	switch {
+	case e == nil || (e.Type == "" || e.Type == "AES256") && e.Key == "":
+		return nil
+	case e.Type == "aws:kms":
+		return invalid(path+"sseType", "aws:kms is not possible: Tarn has no KMS; leave encryptionConfiguration out")
+	case e.Key != "":
+		return invalid(path+"kmsKeyArn", "is allowed with sseType aws:kms only, and Tarn has no KMS")
 	}
-	return nil
+	return invalid(path+"sseType", "%q is neither AES256 nor aws:kms", e.Type)
 }
 
 func createVectorBucket(c *call) (any, error) {
@@ -34,11 +41,14 @@ func createVectorBucket(c *call) (any, error) {
 	if err := in.Encryption.check(); err != nil {
 		return nil, err
 	}
-	if len(in.Tags) > 0 {
-		return nil, invalid("tags", "are not kept by this version of Tarn")
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
 	}
 	if _, err := c.door.o.Buckets.CreateBucket(c.ctx, in.Name); err != nil {
 		return nil, err
+	}
+	if err := c.tag(resource{bucket: in.Name}, in.Tags); err != nil {
+		return nil, fmt.Errorf("the bucket is made, its tags are not: %w", err)
 	}
 	return map[string]any{"vectorBucketArn": arn}, nil
 }
@@ -61,6 +71,7 @@ func getVectorBucket(c *call) (any, error) {
 	}
 	return map[string]any{"vectorBucket": map[string]any{
 		"vectorBucketName": b.Name, "vectorBucketArn": c.door.bucketARN(b.Name), "creationTime": epoch(b.Created),
+		"defaultIndexMode": enhanced,
 	}}, nil
 }
 

@@ -6,13 +6,19 @@
 //	                                              any error ──► fault, one table ──► {"message","fieldList"}
 //
 // A vector bucket is a bucket like any other: what is made here is seen by S3 and
-// Connect, and the other way round. The door keeps nothing, so a crash leaves
-// what the engine promises: an answered PutVectors is durable and found by
-// every later query. It serves any number of requests at once.
+// Connect, and the other way round. Of its own the door keeps Settings: tags and
+// policies, in the bucket's part of the index. What was answered is durable; a
+// bucket or index whose making was not answered may be there without its tags.
+// The door serves any number of requests at once.
+//
+// A policy (package access/policy) takes rights away at this door: one Deny refuses;
+// an Allow adds nothing, as whoever has a key may use all data. S3 and Connect do
+// not ask it. The root key may always put, get and delete a policy.
 //
 // Limits are those of S3 Vectors. As there, distances are 1-cos for cosine and the
-// square for euclidean; a page of ListVectors ends near 1 MiB; and who filters
-// by metadata, or reads vectors or metadata by a query or a listing, needs the
-// right to GetVectors too. Unlike there, an answer of QueryVectors is never in
-// pages. Policies, tags and keys of a KMS are refused by name until they are kept.
+// square for euclidean; pages of ListVectors and QueryVectors end near 1 MiB, the latter
+// never before 100 hits; and who filters by metadata, or reads vectors or metadata by
+// a query or a listing, needs the right to GetVectors too. Unlike there, tokens do
+// not expire, every index is of the mode ENHANCED, and keys of a KMS and full-text
+// search are refused.
 package s3vectors

@@ -13,18 +13,24 @@ import (
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/ingest/sigv4"
 	"github.com/tarnlake/tarn/objects"
+	"github.com/tarnlake/tarn/objects/index"
 	"github.com/tarnlake/tarn/vectors"
 )
 
 // payloadBytesMax is S3 Vectors' limit of a request.
 const payloadBytesMax = 20 << 20
 
-// Buckets are the bucket operations that the door needs of the store.
+// Buckets are what the door needs of the store.
 type Buckets interface {
 	CreateBucket(ctx context.Context, name string) (objects.Bucket, error)
 	Bucket(ctx context.Context, name string) (objects.Bucket, error)
 	Buckets(ctx context.Context) ([]objects.Bucket, error)
 	DeleteBucket(ctx context.Context, name string) error
+
+	// For the settings that the door keeps.
+	Index() index.Index
+	Begin() *objects.Tx
+	Commit(ctx context.Context, tx *objects.Tx) (index.Result, error)
 }
 
 // Engine is what the door needs of the vector engine.
@@ -51,7 +57,8 @@ type Options struct {
 	Engine    Engine
 	Secrets   sigv4.Secrets
 	Authorize Authorize
-	Region    string // in ARNs
+	Region    string                                           // in ARNs
+	Root      func(ctx context.Context, accessKey string) bool // may change any bucket's policy; default: nobody
 	Served    func(operation, accessKey string, status int, took time.Duration)
 
 	Gate     *admission.Gate // admits requests before their body is read; nil: all of them
@@ -60,8 +67,10 @@ type Options struct {
 
 // Door serves S3 Vectors.
 type Door struct {
-	o      Options
-	verify *sigv4.Verifier
+	o        Options
+	verify   *sigv4.Verifier
+	actions  []string // of policies
+	policies policies
 }
 
 // New makes the door; it panics where a needed option is missing.
@@ -75,7 +84,14 @@ func New(o Options) *Door {
 	if o.Served == nil {
 		o.Served = func(string, string, int, time.Duration) {}
 	}
-	return &Door{o: o, verify: sigv4.New(sigv4.Options{Secrets: o.Secrets, Clock: o.Host.Clock, Service: "s3vectors"})}
+	if o.Root == nil {
+		o.Root = func(context.Context, string) bool { return false }
+	}
+	d := &Door{o: o, verify: sigv4.New(sigv4.Options{Secrets: o.Secrets, Clock: o.Host.Clock, Service: "s3vectors"})}
+	for name := range operations {
+		d.actions = append(d.actions, "s3vectors:"+name)
+	}
+	return d
 }
 
 // call is one request under way.
@@ -85,6 +101,8 @@ type call struct {
 	who  string // access key
 	op   string
 	body []byte
+
+	request *http.Request // its body is read
 }
 
 // operation decodes its input, acts, and returns its output or an error.
@@ -96,8 +114,10 @@ var operations = map[string]operation{
 	"CreateIndex": createIndex, "GetIndex": getIndex, "ListIndexes": listIndexes, "DeleteIndex": deleteIndex,
 	"PutVectors": putVectors, "GetVectors": getVectors, "ListVectors": listVectors,
 	"DeleteVectors": deleteVectors, "QueryVectors": queryVectors,
-	"PutVectorBucketPolicy": notKept, "GetVectorBucketPolicy": notKept, "DeleteVectorBucketPolicy": notKept,
-	"TagResource": notKept, "UntagResource": notKept, "ListTagsForResource": notKept,
+	"UpdateIndexMode": updateIndexMode, "PutVectorBucketDefaultIndexMode": putDefaultIndexMode,
+	"UpdateMetadataConfiguration": updateMetadata,
+	"PutVectorBucketPolicy":       putPolicy, "GetVectorBucketPolicy": getPolicy, "DeleteVectorBucketPolicy": deletePolicy,
+	"TagResource": tagResource, "UntagResource": untagResource, "ListTagsForResource": listTags,
 }
 
 // ServeHTTP answers one request.
@@ -130,7 +150,7 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, name string) (who s
 	if err != nil {
 		return "", nil, err
 	}
-	c := &call{door: d, ctx: r.Context(), who: signed.Scope.AccessKey, op: name, body: body}
+	c := &call{door: d, ctx: r.Context(), who: signed.Scope.AccessKey, op: name, body: body, request: r}
 	out, err = act(c)
 	return c.who, out, err
 }
@@ -138,8 +158,8 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, name string) (who s
 // operationName is the path of a POST, or the tag operation of a method; "" where
 // there is none, so that nobody makes up names that metrics would keep.
 func operationName(r *http.Request) string {
-	if strings.HasPrefix(r.URL.Path, "/tags/") {
-		return map[string]string{http.MethodGet: "ListTagsForResource", http.MethodPost: "TagResource", http.MethodDelete: "UntagResource"}[r.Method]
+	if strings.HasPrefix(r.URL.Path, tagsPath) {
+		return tagOperations[r.Method]
 	}
 	name := strings.TrimPrefix(r.URL.Path, "/")
 	_, known := operations[name]
@@ -166,9 +186,9 @@ func (d *Door) requestID() string {
 func (c *call) authorize(resource string) error { return c.authorizeTo(c.op, resource) }
 
 func (c *call) authorizeTo(action, resource string) error {
-	return c.door.o.Authorize(c.ctx, c.who, "s3vectors:"+action, resource)
-}
-
-func notKept(c *call) (any, error) {
-	return nil, &fault{status: http.StatusNotImplemented, kind: "NotImplementedException", message: c.op + " is not kept by this version of Tarn"}
+	action = "s3vectors:" + action
+	if err := c.door.o.Authorize(c.ctx, c.who, action, resource); err != nil {
+		return err
+	}
+	return c.judge(action, resource)
 }

@@ -1,6 +1,9 @@
 package s3vectors
 
 import (
+	"encoding/json"
+	"fmt"
+
 	"github.com/tarnlake/tarn/vectors"
 	"github.com/tarnlake/tarn/vectors/distance"
 )
@@ -13,9 +16,11 @@ func createIndex(c *call) (any, error) {
 		Dimension int    `json:"dimension"`
 		Metric    string `json:"distanceMetric"`
 		Metadata  *struct {
-			NonFilterable []string `json:"nonFilterableMetadataKeys"`
+			NonFilterable []string          `json:"nonFilterableMetadataKeys"`
+			Text          []json.RawMessage `json:"textSearchConfigurations"`
 		} `json:"metadataConfiguration"`
 		Encryption *encryption       `json:"encryptionConfiguration"`
+		Mode       string            `json:"indexMode"`
 		Tags       map[string]string `json:"tags"`
 	}](c)
 	if err != nil {
@@ -36,20 +41,26 @@ func createIndex(c *call) (any, error) {
 		return nil, invalid("dataType", "%q is not float32", in.DataType)
 	case in.Metric != "cosine" && in.Metric != "euclidean":
 		return nil, invalid("distanceMetric", "%q is not cosine or euclidean", in.Metric)
-	case len(in.Tags) > 0:
-		return nil, invalid("tags", "are not kept by this version of Tarn")
+	case in.Mode != "" && in.Mode != enhanced:
+		return nil, checkMode("indexMode", in.Mode)
+	}
+	if err := checkTags(in.Tags); err != nil {
+		return nil, err
 	}
 	if err := in.Encryption.check(); err != nil {
 		return nil, err
 	}
 	if in.Metadata != nil {
-		if len(in.Metadata.NonFilterable) == 0 {
-			return nil, invalid("metadataConfiguration.nonFilterableMetadataKeys", "needs 1 to 10 keys")
+		if len(in.Metadata.Text) > 0 {
+			return nil, noText("metadataConfiguration.textSearchConfigurations")
 		}
 		spec.NonFilterable = in.Metadata.NonFilterable
 	}
 	if _, err := c.door.o.Engine.CreateIndex(c.ctx, bucket, spec); err != nil {
 		return nil, err
+	}
+	if err := c.tag(resource{bucket, in.Index}, in.Tags); err != nil {
+		return nil, fmt.Errorf("the index is made, its tags are not: %w", err)
 	}
 	return map[string]any{"indexArn": arn}, nil
 }
@@ -74,6 +85,7 @@ func getIndex(c *call) (any, error) {
 	out["dataType"] = "float32"
 	out["dimension"] = info.Dimension
 	out["distanceMetric"] = info.Metric.String()
+	out["indexMode"] = enhanced
 	if len(info.NonFilterable) > 0 {
 		out["metadataConfiguration"] = map[string]any{"nonFilterableMetadataKeys": info.NonFilterable}
 	}

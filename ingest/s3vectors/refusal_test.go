@@ -60,7 +60,7 @@ func TestBadInputIsRefusedByNameAndLeavesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.furnish(t)
 	before := w.contents(t)
-	for _, c := range concat(unreadables, bucketRefusals, indexRefusals, putRefusals, readRefusals, queryRefusals, callerRefusals, absentOperations) {
+	for _, c := range concat(unreadables, bucketRefusals, indexRefusals, putRefusals, readRefusals, queryRefusals, callerRefusals, absentOperations, settingRefusals) {
 		t.Run(c.op+"/"+c.name, func(t *testing.T) { w.refuses(t, c, before) })
 	}
 }
@@ -115,9 +115,10 @@ var bucketRefusals = []refusal{
 	{name: "an upper-case name", op: "CreateVectorBucket", body: `{"vectorBucketName":"Fresh"}`, words: "lower-case", path: "vectorBucketName"},
 	{name: "a path for a name", op: "CreateVectorBucket", body: `{"vectorBucketName":"../../etc"}`, words: "lower-case", path: "vectorBucketName"},
 	{name: "one that exists", op: "CreateVectorBucket", body: "{" + docs + "}", status: 409, kind: "ConflictException", words: "bucket exists"},
-	{name: "KMS", op: "CreateVectorBucket", body: `{"vectorBucketName":"fresh","encryptionConfiguration":{"sseType":"aws:kms","kmsKeyArn":"arn:aws:kms:eu-west-3:000000000000:key/k"}}`, words: "aws:kms is not kept", path: "encryptionConfiguration.sseType"},
-	{name: "a key without KMS", op: "CreateVectorBucket", body: `{"vectorBucketName":"fresh","encryptionConfiguration":{"kmsKeyArn":"arn:aws:kms:eu-west-3:000000000000:key/k"}}`, words: "not kept", path: "encryptionConfiguration.sseType"},
-	{name: "tags", op: "CreateVectorBucket", body: `{"vectorBucketName":"fresh","tags":{"team":"search"}}`, words: "not kept", path: "tags"},
+	{name: "KMS", op: "CreateVectorBucket", body: `{"vectorBucketName":"fresh","encryptionConfiguration":{"sseType":"aws:kms","kmsKeyArn":"arn:aws:kms:eu-west-3:000000000000:key/k"}}`, words: "Tarn has no KMS", path: "encryptionConfiguration.sseType"},
+	{name: "a key without KMS", op: "CreateVectorBucket", body: `{"vectorBucketName":"fresh","encryptionConfiguration":{"kmsKeyArn":"arn:aws:kms:eu-west-3:000000000000:key/k"}}`, words: "with sseType aws:kms only", path: "encryptionConfiguration.kmsKeyArn"},
+	{name: "another encryption", op: "CreateVectorBucket", body: `{"vectorBucketName":"fresh","encryptionConfiguration":{"sseType":"DES"}}`, words: "neither AES256", path: "encryptionConfiguration.sseType"},
+	{name: "a bad tag", op: "CreateVectorBucket", body: `{"vectorBucketName":"fresh","tags":{"team":"a\nb"}}`, words: "0 to 256", path: "tags.team"},
 	{name: "neither name nor ARN", op: "GetVectorBucket", body: `{}`, words: "is needed", path: "vectorBucketName"},
 	{name: "name and ARN", op: "GetVectorBucket", body: "{" + docs + `,"vectorBucketArn":"arn:aws:s3vectors:eu-west-3:000000000000:bucket/docs"}`, words: "not both", path: "vectorBucketArn"},
 	{name: "malformed ARN", op: "GetVectorBucket", body: `{"vectorBucketArn":"arn:aws:s3:::docs"}`, words: "is not the ARN of a vector bucket", path: "vectorBucketArn"},
@@ -146,10 +147,10 @@ var indexRefusals = []refusal{
 	{name: "no dimension", op: "CreateIndex", body: create(`"dataType":"float32","distanceMetric":"cosine"`), words: "must be 1 to 4096", path: "dimension"},
 	{name: "dimension 4097", op: "CreateIndex", body: create(`"dataType":"float32","dimension":4097,"distanceMetric":"cosine"`), words: "must be 1 to 4096", path: "dimension"},
 	{name: "dimension 2.5", op: "CreateIndex", body: create(`"dataType":"float32","dimension":2.5,"distanceMetric":"cosine"`), words: "cannot take a JSON number 2.5", path: "dimension"},
-	{name: "no non-filterable keys", op: "CreateIndex", body: create(sound + `,"metadataConfiguration":{}`), words: "1 to 10", path: "metadataConfiguration.nonFilterableMetadataKeys"},
 	{name: "11 non-filterable keys", op: "CreateIndex", body: create(sound + `,"metadataConfiguration":{"nonFilterableMetadataKeys":[` + many(11, `"k%d"`) + `]}`), words: "more than 10", path: "metadataConfiguration.nonFilterableMetadataKeys"},
-	{name: "KMS", op: "CreateIndex", body: create(sound + `,"encryptionConfiguration":{"sseType":"aws:kms"}`), words: "aws:kms is not kept", path: "encryptionConfiguration.sseType"},
-	{name: "tags", op: "CreateIndex", body: create(sound + `,"tags":{"team":"search"}`), words: "not kept", path: "tags"},
+	{name: "KMS", op: "CreateIndex", body: create(sound + `,"encryptionConfiguration":{"sseType":"aws:kms"}`), words: "Tarn has no KMS", path: "encryptionConfiguration.sseType"},
+	{name: "reserved tag", op: "CreateIndex", body: create(sound + `,"tags":{"AWS:team":"search"}`), words: "reserved", path: "tags"},
+	{name: "mode CLASSIC", op: "CreateIndex", body: create(sound + `,"indexMode":"CLASSIC"`), words: "cannot be chosen", path: "indexMode"},
 	{name: "absent", op: "GetIndex", body: `{` + docs + `,"indexName":"nothing"}`, status: 404, kind: "NotFoundException", words: "no such index"},
 	{name: "absent bucket", op: "GetIndex", body: `{"vectorBucketName":"nowhere","indexName":"notes"}`, status: 404, kind: "NotFoundException", words: "no such bucket"},
 	{name: "no name", op: "GetIndex", body: "{" + docs + "}", words: "is needed", path: "indexName"},
@@ -166,15 +167,7 @@ var absentOperations = []refusal{
 	{name: "unknown", op: "DropEverything", body: `{}`, status: 404, kind: "UnknownOperationException", words: "no such operation: POST /DropEverything"},
 	{name: "GET", op: "ListVectorBuckets", change: func(q *request) { q.method = http.MethodGet }, status: 404, kind: "UnknownOperationException", words: "no such operation: GET /ListVectorBuckets"},
 	{name: "a tag operation by its name", op: "TagResource", body: `{}`, status: 404, kind: "UnknownOperationException", words: "no such operation: POST /TagResource"},
-	{name: "put", op: "PutVectorBucketPolicy", body: `{` + docs + `,"policy":"{}"}`, status: 501, kind: "NotImplementedException", words: "PutVectorBucketPolicy is not kept"},
-	{name: "get", op: "GetVectorBucketPolicy", body: `{` + docs + `}`, status: 501, kind: "NotImplementedException", words: "GetVectorBucketPolicy is not kept"},
-	{name: "delete", op: "DeleteVectorBucketPolicy", body: `{` + docs + `}`, status: 501, kind: "NotImplementedException", words: "DeleteVectorBucketPolicy is not kept"},
-	{name: "tag", op: "tags/" + tagged, body: `{"tags":{"a":"b"}}`, status: 501, kind: "NotImplementedException", words: "TagResource is not kept"},
-	{name: "untag", op: "tags/" + tagged + "?tagKeys=a", change: func(q *request) { q.method = http.MethodDelete }, status: 501, kind: "NotImplementedException", words: "UntagResource is not kept"},
-	{name: "tags", op: "tags/" + tagged, change: func(q *request) { q.method = http.MethodGet }, status: 501, kind: "NotImplementedException", words: "ListTagsForResource is not kept"},
 }
-
-const tagged = "arn%3Aaws%3As3vectors%3Aeu-west-3%3A000000000000%3Abucket%2Fdocs"
 
 // longAgo is more than the 15 minutes that clocks may differ.
 const longAgo = -16 * time.Minute

@@ -79,7 +79,7 @@ var queryRefusals = []refusal{
 	{name: "filter no object", op: "QueryVectors", body: ask(`"filter":"lang = 'en'"`), words: "must be a JSON object", path: "filter"},
 	{name: "filter on a non-filterable key", op: "QueryVectors", body: ask(`"filter":{"text":"first"}`), words: "non-filterable", path: "filter.text"},
 	{name: "empty filter list", op: "QueryVectors", body: ask(`"filter":{"$or":[]}`), words: "at least one filter", path: "filter.$or"},
-	{name: "a token", op: "QueryVectors", body: ask(`"nextToken":"YQ"`), words: "not one that this operation returned", path: "nextToken"},
+	{name: "a token", op: "QueryVectors", body: ask(`"nextToken":"YQ"`), words: "not one that this listing returned", path: "nextToken"},
 	{name: "absent index", op: "QueryVectors", body: `{` + docs + `,"indexName":"nothing","topK":1,"queryVector":{"float32":[1]}}`, status: 404, kind: "NotFoundException", words: "no such index"},
 	{name: "malformed ARN", op: "QueryVectors", body: `{"indexArn":"arn:aws:s3vectors:eu-west-3:0:bucket/docs/index/notes","topK":1,"queryVector":{"float32":[1,2,3]}}`, words: "is not the ARN of an index", path: "indexArn"},
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/tarnlake/tarn/host/hosttest"
 	"github.com/tarnlake/tarn/ingest/sigv4"
 	"github.com/tarnlake/tarn/objects"
+	"github.com/tarnlake/tarn/objects/index"
 	"github.com/tarnlake/tarn/vectors"
 )
 
@@ -74,6 +75,7 @@ func newWorld(t testing.TB) *world {
 	w := &world{store: store, engine: engine, served: make(chan string, 1)}
 	w.door = New(Options{
 		Host: h, Buckets: store, Engine: engine, Region: testRegion, Authorize: authorizeNarrowly,
+		Root:    func(_ context.Context, accessKey string) bool { return accessKey == fullKey },
 		Secrets: secrets{fullKey: testSecret, narrowKey: testSecret},
 		Served: func(operation, _ string, status int, _ time.Duration) {
 			select {
@@ -205,6 +207,9 @@ func (w *world) contents(t testing.TB) string {
 		t.Fatal(err)
 	}
 	var all bytes.Buffer
+	for item, err := range w.store.Index().Scan(t.Context(), []byte("b/docs/c/"), []byte("b/docs/c0"), index.ScanOptions{}) {
+		fmt.Fprintf(&all, "%q %q %v\n", item.Key, item.Value, err)
+	}
 	for _, b := range buckets {
 		fmt.Fprintln(&all, b.Name, b.Created.UnixNano())
 		indexes, err := w.engine.Indexes(t.Context(), b.Name, "", "", vectors.PageMax)

@@ -1,0 +1,158 @@
+package s3vectors
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"math"
+
+	"github.com/tarnlake/tarn/vectors"
+)
+
+// A page of an answer ends near pageBytesMax, but has hitsAlways hits at least: as
+// many as clients could ask for that know nothing of pages.
+const (
+	hitsAlways  = 100
+	hitBytes    = 32 // of an answer's JSON beside key and metadata
+	tokenPrefix = "QueryVectors "
+
+	queryTokenMax = 4096
+)
+
+type queryInput struct {
+	indexName
+	TopK     *int              `json:"topK"`
+	Query    *vectorData       `json:"queryVector"`
+	Texts    []json.RawMessage `json:"queryTexts"`
+	Filter   json.RawMessage   `json:"filter"`
+	Mode     string            `json:"queryMode"`
+	Metadata bool              `json:"returnMetadata"`
+	Distance bool              `json:"returnDistance"`
+	Next     string            `json:"nextToken"`
+}
+
+// topK checks all but the vector and the filter.
+func (in *queryInput) topK() (int, error) {
+	switch {
+	case in.Texts != nil:
+		return 0, noText("queryTexts")
+	case in.Mode != "" && in.Mode != enhanced:
+		return 0, checkMode("queryMode", in.Mode)
+	case in.TopK == nil:
+		return 0, invalid("topK", "is needed")
+	case *in.TopK < 1 || *in.TopK > topKMax:
+		return 0, invalid("topK", "%d is not in 1 to %d", *in.TopK, topKMax)
+	}
+	return *in.TopK, nil
+}
+
+func queryVectors(c *call) (any, error) {
+	in, err := decode[queryInput](c)
+	if err != nil {
+		return nil, err
+	}
+	bucket, name, err := c.target(in.indexName, in.Metadata || present(in.Filter) != nil)
+	if err != nil {
+		return nil, err
+	}
+	topK, err := in.topK()
+	if err != nil {
+		return nil, err
+	}
+	values, err := in.Query.numbers("queryVector")
+	if err != nil {
+		return nil, err
+	}
+	r := vectors.Request{
+		Values: values, TopK: topK, Filter: present(in.Filter), ReturnMetadata: in.Metadata, ReturnDistance: in.Distance,
+	}
+	listing := queryListing(bucket, name, &r)
+	after, err := openToken(listing, in.Next, queryTokenMax)
+	if err != nil {
+		return nil, err
+	}
+	info, err := c.door.o.Engine.Index(c.ctx, bucket, name)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := c.door.o.Engine.Query(c.ctx, bucket, name, r)
+	if err != nil {
+		return nil, err
+	}
+	hits, next := hitPage(answer.Hits, after)
+	out := map[string]any{"vectors": wireHits(hits, in.Metadata, in.Distance), "distanceMetric": info.Metric.String()}
+	if next != "" {
+		out["nextToken"] = tokenOf(listing, next)
+	}
+	return out, nil
+}
+
+// queryListing tells one query from all others, for its tokens.
+func queryListing(bucket, name string, r *vectors.Request) string {
+	h := sha256.New()
+	for _, part := range []string{bucket, name, string(r.Filter)} {
+		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
+		h.Write([]byte(part))
+	}
+	b := binary.BigEndian.AppendUint32(nil, uint32(r.TopK))
+	for _, x := range r.Values {
+		b = binary.BigEndian.AppendUint32(b, math.Float32bits(x))
+	}
+	h.Write(b)
+	return tokenPrefix + hex.EncodeToString(h.Sum(nil))
+}
+
+// hitPage cuts an answer's page behind a place; next names the place where the next one
+// begins, "" where there is none. Each page is cut from a query made anew, so a
+// token needs no memory here and never expires; what was written between two pages
+// is in its place in the later one, and nothing is given twice.
+func hitPage(hits []vectors.Hit, after string) (page []vectors.Hit, next string) {
+	hits = hits[placeAfter(hits, after):]
+	size := 0
+	for i := range hits {
+		size += hitBytes + len(hits[i].Key) + len(hits[i].Metadata)
+		if i >= hitsAlways && size > pageBytesMax {
+			return hits[:i], placeOf(&hits[i-1])
+		}
+	}
+	return hits, ""
+}
+
+// placeOf is 4 bytes of distance and the key.
+func placeOf(h *vectors.Hit) string {
+	b := binary.BigEndian.AppendUint32(nil, math.Float32bits(h.Distance))
+	return string(append(b, h.Key...))
+}
+
+// placeAfter finds where the hits behind a place begin: behind the hit of its key, or if that
+// is gone or has moved away, behind its distance.
+func placeAfter(hits []vectors.Hit, place string) int {
+	if len(place) < 4 {
+		return 0
+	}
+	distance := math.Float32frombits(binary.BigEndian.Uint32([]byte(place[:4])))
+	for i := range hits {
+		if hits[i].Distance > distance {
+			return i
+		}
+		if hits[i].Distance == distance && hits[i].Key == place[4:] {
+			return i + 1
+		}
+	}
+	return len(hits)
+}
+
+func wireHits(hits []vectors.Hit, metadata, distance bool) []outputVector {
+	out := make([]outputVector, len(hits))
+	for i := range hits {
+		out[i].Key = hits[i].Key
+		if metadata {
+			out[i].Metadata = json.RawMessage(hits[i].Metadata)
+		}
+		if distance {
+			out[i].Distance = &hits[i].Distance
+		}
+	}
+	return out
+}
