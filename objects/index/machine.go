@@ -159,7 +159,10 @@ func (m *Machine) pebbleOptions() *pebble.Options {
 		DisableWAL:         true, // the log in front is durable
 		FormatMajorVersion: pebble.FormatNewest,
 		MemTableSize:       16 << 20,
-		Logger:             pebbleLog{m},
+		// Loading statistics in the background met a file cache that was closed when an
+		// open of a view on a failing drive was given up, and panicked (Pebble v2.1.7).
+		DisableTableStats: true,
+		Logger:            pebbleLog{m},
 		EventListener: &pebble.EventListener{
 			BackgroundError: m.stop,
 			DataCorruption:  func(i pebble.DataCorruptionInfo) { m.fail(fmt.Errorf("%w: %s", errView, i)) },
