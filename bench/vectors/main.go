@@ -3,8 +3,8 @@
 //
 //	data.f32, queries.f32 ─► Put, Flush ─► Query at several probe counts ─► lines of JSON
 //
-// bench.py beside it makes the data, runs the named peers in turn with it and draws the
-// table. The store lies in a folder that the caller gives, and is loaded only where it is empty.
+// data.py beside it makes the data, peers.py measures named peers on them, and `make bench-vectors`
+// runs all three. The store lies in a folder that the caller gives, and is loaded only where it is empty.
 // Times are those of the process's CPU as well as of the clock: on a machine with other work
 // only the former can be compared. It serves one caller and is left to measure, not to check.
 package main
