@@ -274,3 +274,6 @@ func usedBytes(m *member) (n int64) {
 	}
 	return n
 }
+
+// AuditEvery is the time in which every byte is read once.
+func (s *Store) AuditEvery() time.Duration { return s.o.Audit }

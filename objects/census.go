@@ -37,6 +37,7 @@ type census struct {
 	levels  Redundancy // of stripes
 	damaged []int      // the levels below the full one that are populated, the worst first
 	bytes   int64      // of the shards that are missing
+	payload int64      // bytes of users
 	err     error      // of the first value that does not decode
 
 	undecodable int64
@@ -49,6 +50,7 @@ func (s *Store) census(ctx context.Context) (census, error) {
 	below := map[int]bool{}
 	count := func(st *Stripe) {
 		c.stripes++
+		c.payload += int64(st.Bytes)
 		bad := s.doubtful(st)
 		spare := len(st.Shards) - bad - int(st.K)
 		c.levels.add(spare)

@@ -54,6 +54,7 @@ func Handler(o Options) (handler http.Handler, names []string) {
 	tarnv1connect.RegisterVectorServiceHandler(server, &vectorService{o: o})
 	tarnv1connect.RegisterObjectServiceHandler(server, &objectService{o: o})
 	tarnv1connect.RegisterAdminServiceHandler(server, &adminService{o: o, started: o.Host.Clock.Now()})
+	tarnv1connect.RegisterDurabilityServiceHandler(server, &durabilityService{o: o})
 	tarnv1connect.RegisterSessionServiceHandler(server, &sessionService{o: o})
 	healthv1connect.RegisterHealthHandler(server, &healthService{store: o.Store, clock: o.Host.Clock})
 	grpcreflect.Register(server)
@@ -61,7 +62,7 @@ func Handler(o Options) (handler http.Handler, names []string) {
 	connecthttp.Mount(mux, server, connecthttp.WithReadMaxBytes(messageBytesMax))
 	return mux, []string{
 		tarnv1connect.VectorServiceName, tarnv1connect.ObjectServiceName,
-		tarnv1connect.AdminServiceName, tarnv1connect.SessionServiceName,
+		tarnv1connect.AdminServiceName, tarnv1connect.DurabilityServiceName, tarnv1connect.SessionServiceName,
 		healthv1connect.HealthName, grpcreflect.ReflectV1ServiceName, grpcreflect.ReflectV1AlphaServiceName,
 	}
 }

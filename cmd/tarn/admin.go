@@ -65,28 +65,25 @@ func printStatus(w io.Writer, s *tarnv1.StatusResponse) error {
 }
 
 func repairCommand(c *client) *cobra.Command {
-	return &cobra.Command{
+	var watch bool
+	cmd := &cobra.Command{
 		Use: "repair", Short: "Rebuild whatever is missing or wrong, and wait for it", Args: cobra.NoArgs,
+		Long: "Rebuild whatever is missing or wrong, and wait for it: the stripes with the least redundancy\nfirst. A stripe is healed once its new shards were read back from their drives, and at the end a\nlook at everything says what is left. With --watch nothing is begun: the repair under way, if\nany, is followed to its end.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			admin, err := c.admin(cmd.Context())
-			if err != nil {
-				return err
+			if !watch {
+				admin, err := c.admin(cmd.Context())
+				if err != nil {
+					return err
+				}
+				if _, err := followRepair(cmd, admin); err != nil {
+					return err
+				}
 			}
-			last, err := followRepair(cmd, admin)
-			if err != nil {
-				return err
-			}
-			t := &table{columns: []string{"Scanned", "Damaged", "Healed", "Unrepairable", "Written"}}
-			t.add(last.Scanned, last.Damaged, last.Healed, last.Unrepairable, byteCount(last.BytesWritten))
-			if err := t.print(cmd.OutOrStdout(), c.output); err != nil {
-				return err
-			}
-			if last.Unrepairable > 0 {
-				return fmt.Errorf("%d blobs have too few shards left to be rebuilt now", last.Unrepairable)
-			}
-			return nil
+			return watchRepair(cmd, c)
 		},
 	}
+	cmd.Flags().BoolVar(&watch, "watch", false, "begin nothing, follow the repair under way")
+	return cmd
 }
 
 func followRepair(cmd *cobra.Command, admin tarnv1connect.AdminServiceClient) (*tarnv1.RepairProgress, error) {

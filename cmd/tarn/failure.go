@@ -41,7 +41,10 @@ func statusOf(err error) int {
 	var usage *usageError
 	var call *connect.Error
 	var s3 minio.ErrorResponse
+	var inUse *inUseError
 	switch {
+	case errors.As(err, &inUse):
+		return statusConflict
 	case errors.As(err, &setting), errors.As(err, &usage):
 		return statusUsage
 	case errors.As(err, &call):

@@ -62,7 +62,7 @@ First steps, in two terminals of one folder:
   tarn put-vectors notes.parquet docs/notes
   tarn query docs/notes --like some-key
 
-Every command but serve and drive format asks a running server, as the root key that
+Every command but serve, drive format, inspect and check asks a running server, as the root key that
 serve keeps in tarn-data/credentials, or as whom the flags below name.
 
 Exit status: 0 done, 1 failed, 2 bad flag, argument or setting, 3 not found, 4 denied,
@@ -86,7 +86,7 @@ func rootCommand() *cobra.Command {
 	f.StringVarP(&c.output, "output", "o", "table", "table, json or jsonl")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return c.checkOutput() }
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err.Error()} })
-	root.AddCommand(serveCommand(), statusCommand(c), driveCommand(c), repairCommand(c), keyCommand(c),
+	root.AddCommand(serveCommand(), statusCommand(c), driveCommand(c), repairCommand(c), auditCommand(c), durabilityCommand(c), inspectCommand(c), checkCommand(c), keyCommand(c),
 		mbCommand(c), rbCommand(c), lsCommand(c), cpCommand(c), catCommand(c), rmCommand(c), statCommand(c),
 		indexCommand(c), putVectorsCommand(c), queryCommand(c))
 	return root

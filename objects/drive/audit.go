@@ -59,7 +59,7 @@ func (d *Drive) auditable(number uint32) (*extent, bool, error) {
 		number: number, generation: e.generation, class: e.class, base: e.base, fixed: e.fixed, size: e.size,
 		used: e.used, proven: e.proven, unread: e.unread,
 	}
-	return copied, !e.active && e.retired == nil && e.used > firstRecord, nil
+	return copied, !e.active && !d.options.ReadOnly && e.retired == nil && e.used > firstRecord, nil
 }
 
 // recycled reports whether the extent was given back since the audit of it began.
