@@ -18,6 +18,7 @@ import (
 	"github.com/tarnlake/tarn/access/admission"
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/objects"
+	"github.com/tarnlake/tarn/objects/audit"
 	"github.com/tarnlake/tarn/vectors"
 )
 
@@ -96,7 +97,7 @@ func openLake(ctx context.Context, h *host.Host, out io.Writer, s settings, mast
 		}
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	l.metrics.registry.MustRegister(driveMeters{l.store, h.Clock})
+	l.metrics.registry.MustRegister(driveMeters{l.store, h.Clock}, safety{l.store})
 	if err := l.openUpper(ctx, master); err != nil {
 		l.close()
 		return nil, err
@@ -141,6 +142,9 @@ func (l *lake) storeEvents() objects.Events {
 				return
 			}
 			log.Info("checkpoint", "through", through)
+		},
+		Audited: func(drive uint16, f audit.Found, err error) {
+			log.Info("audit", "drive", drive, "bytes", f.Bytes, "shards", f.Shards, "bad", f.Bad, "orphans", f.Orphans, "rot", f.Rot, "error", err)
 		},
 		Repaired: func(r objects.RepairReport, err error) {
 			if err == nil && r.Damaged == 0 {

@@ -1,0 +1,75 @@
+package objects
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/tarnlake/tarn/host"
+)
+
+// BenchmarkRebuildALostDrive counts the bytes that were made anew, each read back
+// from the device. Four times as many are read to make them.
+func BenchmarkRebuildALostDrive(b *testing.B) {
+	for _, c := range []struct{ bytes, objects int }{{10 << 20, 150}, {8 << 10, 4000}} {
+		b.Run(fmt.Sprintf("%dKiB", c.bytes>>10), func(b *testing.B) {
+			s := sevenDrives(b)
+			p := body(c.bytes, 1)
+			for i := range c.objects {
+				blob, err := s.WriteBlob(context.Background(), bytes.NewReader(p), int64(len(p)))
+				if err == nil {
+					err = commit(context.Background(), s, fmt.Sprintf("%d", i), blob)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			var written int64
+			began := time.Now()
+			for i := range b.N {
+				written += rebuildDrive(b, s, uint16(1+i%7))
+			}
+			b.ReportMetric(float64(written)/time.Since(began).Seconds()/1e6, "MB/s")
+		})
+	}
+}
+
+func sevenDrives(b *testing.B) *Store {
+	dir := b.TempDir()
+	var folders []string
+	for i := range 7 {
+		folders = append(folders, filepath.Join(dir, fmt.Sprintf("drive-%d", i+1)))
+	}
+	s, err := Open(context.Background(), Options{Host: host.Real(nil), Drives: folders, AutoFormat: true, PackPause: time.Hour})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// rebuildDrive treats every shard on a drive as lost.
+func rebuildDrive(b *testing.B, s *Store, lost uint16) int64 {
+	m := s.newMover()
+	defer m.end()
+	m.avoid = func(drive uint16) bool { return drive == lost }
+	m.want = func(_ context.Context, st *Stripe) (which []int) {
+		for i, sh := range st.Shards {
+			if sh.Drive == lost {
+				which = append(which, i)
+			}
+		}
+		return which
+	}
+	if err := (&walk{m: m, told: func() {}}).through(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	var r RepairReport
+	if m.sum(&r); r.Damaged != r.Healed || r.Healed == 0 {
+		b.Fatalf("%+v", r)
+	}
+	return r.BytesWritten
+}
