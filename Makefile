@@ -29,7 +29,7 @@ lint:
 test-go:
 	$(GO) test -timeout 20m $$($(GO) list ./... | grep -v /trials/clients)
 
-test-clients: build ## boto3, grpcurl and the command line against the running binary
+test-clients: build ## boto3, LangChain, the SDK for JavaScript, grpcurl and the command line against the running binary
 	@scripts/test-clients
 
 test-web: build ## the console in headless Chromium
