@@ -38,6 +38,7 @@ func (s *adminService) Status(ctx context.Context, req *tarnv1.StatusRequest) (*
 		Buckets: uint64(len(buckets)), Started: timestamppb.New(s.started), Repair: progressOf(health.Repair, health.Repairing),
 		Move: moveOf(s.o.Store.Moves()), Placement: health.Placement.String(), Groups: uint32(health.Groups),
 		Load: loadOf(s.o.Gate.Status()),
+		Tidiness: tidinessOf(s.o.Store.Tidiness()),
 	}
 	for _, d := range s.o.Store.Drives() {
 		out.Drives = append(out.Drives, driveOf(d))
@@ -56,6 +57,14 @@ func (s *adminService) Status(ctx context.Context, req *tarnv1.StatusRequest) (*
 		out.BlobsUnreadable = uint64(counts.Lost)
 	}
 	return out, nil
+}
+
+func tidinessOf(t objects.Tidiness) *tarnv1.Tidiness {
+	return &tarnv1.Tidiness{
+		BacklogBlobs: uint64(t.BacklogBlobs), PackedBlobs: uint64(t.PackedBlobs), PackedBytes: uint64(t.PackedBytes),
+		SmallBytes: uint64(t.SmallBytes), SharedBytes: uint64(t.SharedBytes), SparseBytes: uint64(t.SparseBytes),
+		MovedBytes: uint64(t.MovedBytes), GivenBackBytes: uint64(t.GivenBack),
+	}
 }
 
 func progressOf(r objects.RepairReport, running bool) *tarnv1.RepairProgress {

@@ -55,6 +55,10 @@ func printStatus(w io.Writer, s *tarnv1.StatusResponse) error {
 		fmt.Fprintf(w, "%s ended early: %s\n", m.Kind, m.Error)
 	}
 	fmt.Fprintf(w, "placement: %s; %d drive groups\n", s.Placement, s.Groups)
+	if t := s.Tidiness; t != nil {
+		fmt.Fprintf(w, "small objects: %d wait to be packed, %d packed; %s sparse, %s moved, %s given back\n",
+			t.BacklogBlobs, t.PackedBlobs, byteCount(t.SparseBytes), byteCount(t.MovedBytes), byteCount(t.GivenBackBytes))
+	}
 	for spare, n := range s.BlobsBySpareShards {
 		fmt.Fprintf(w, "redundancy: %d blobs stand the loss of %d more drives\n", n, spare)
 	}

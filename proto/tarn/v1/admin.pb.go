@@ -767,6 +767,7 @@ type StatusResponse struct {
 	Placement          string                 `protobuf:"bytes,16,opt,name=placement,proto3" json:"placement,omitempty"` // in a sentence: what may be lost
 	Groups             uint32                 `protobuf:"varint,17,opt,name=groups,proto3" json:"groups,omitempty"`      // sets of drives that share stripes
 	Load               *Load                  `protobuf:"bytes,20,opt,name=load,proto3" json:"load,omitempty"`
+	Tidiness           *Tidiness              `protobuf:"bytes,21,opt,name=tidiness,proto3" json:"tidiness,omitempty"`
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -927,6 +928,13 @@ func (x *StatusResponse) GetLoad() *Load {
 	return nil
 }
 
+func (x *StatusResponse) GetTidiness() *Tidiness {
+	if x != nil {
+		return x.Tidiness
+	}
+	return nil
+}
+
 // Load is what the server is doing, and what it had to refuse.
 type Load struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1072,6 +1080,107 @@ func (x *ClassLoad) GetRefused() uint64 {
 	return 0
 }
 
+// Tidiness tells what packing and reclamation did since the start, and what is left to them.
+type Tidiness struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	BacklogBlobs   uint64                 `protobuf:"varint,1,opt,name=backlog_blobs,json=backlogBlobs,proto3" json:"backlog_blobs,omitempty"` // small ones that wait to be packed, as far as is known
+	PackedBlobs    uint64                 `protobuf:"varint,2,opt,name=packed_blobs,json=packedBlobs,proto3" json:"packed_blobs,omitempty"`
+	PackedBytes    uint64                 `protobuf:"varint,3,opt,name=packed_bytes,json=packedBytes,proto3" json:"packed_bytes,omitempty"`
+	SmallBytes     uint64                 `protobuf:"varint,4,opt,name=small_bytes,json=smallBytes,proto3" json:"small_bytes,omitempty"`               // of living blobs in whole copies, at the last look at the index
+	SharedBytes    uint64                 `protobuf:"varint,5,opt,name=shared_bytes,json=sharedBytes,proto3" json:"shared_bytes,omitempty"`            // of living blobs in shared stripes, then
+	SparseBytes    uint64                 `protobuf:"varint,6,opt,name=sparse_bytes,json=sparseBytes,proto3" json:"sparse_bytes,omitempty"`            // of garbage in extents, then
+	MovedBytes     uint64                 `protobuf:"varint,7,opt,name=moved_bytes,json=movedBytes,proto3" json:"moved_bytes,omitempty"`               // out of sparse extents
+	GivenBackBytes uint64                 `protobuf:"varint,8,opt,name=given_back_bytes,json=givenBackBytes,proto3" json:"given_back_bytes,omitempty"` // of extents that were swept
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Tidiness) Reset() {
+	*x = Tidiness{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Tidiness) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Tidiness) ProtoMessage() {}
+
+func (x *Tidiness) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Tidiness.ProtoReflect.Descriptor instead.
+func (*Tidiness) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *Tidiness) GetBacklogBlobs() uint64 {
+	if x != nil {
+		return x.BacklogBlobs
+	}
+	return 0
+}
+
+func (x *Tidiness) GetPackedBlobs() uint64 {
+	if x != nil {
+		return x.PackedBlobs
+	}
+	return 0
+}
+
+func (x *Tidiness) GetPackedBytes() uint64 {
+	if x != nil {
+		return x.PackedBytes
+	}
+	return 0
+}
+
+func (x *Tidiness) GetSmallBytes() uint64 {
+	if x != nil {
+		return x.SmallBytes
+	}
+	return 0
+}
+
+func (x *Tidiness) GetSharedBytes() uint64 {
+	if x != nil {
+		return x.SharedBytes
+	}
+	return 0
+}
+
+func (x *Tidiness) GetSparseBytes() uint64 {
+	if x != nil {
+		return x.SparseBytes
+	}
+	return 0
+}
+
+func (x *Tidiness) GetMovedBytes() uint64 {
+	if x != nil {
+		return x.MovedBytes
+	}
+	return 0
+}
+
+func (x *Tidiness) GetGivenBackBytes() uint64 {
+	if x != nil {
+		return x.GivenBackBytes
+	}
+	return 0
+}
+
 type RepairProgress struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Running       bool                   `protobuf:"varint,1,opt,name=running,proto3" json:"running,omitempty"`
@@ -1087,7 +1196,7 @@ type RepairProgress struct {
 
 func (x *RepairProgress) Reset() {
 	*x = RepairProgress{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[14]
+	mi := &file_tarn_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1099,7 +1208,7 @@ func (x *RepairProgress) String() string {
 func (*RepairProgress) ProtoMessage() {}
 
 func (x *RepairProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[14]
+	mi := &file_tarn_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1112,7 +1221,7 @@ func (x *RepairProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairProgress.ProtoReflect.Descriptor instead.
 func (*RepairProgress) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RepairProgress) GetRunning() bool {
@@ -1173,7 +1282,7 @@ type AdoptDriveRequest struct {
 
 func (x *AdoptDriveRequest) Reset() {
 	*x = AdoptDriveRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[15]
+	mi := &file_tarn_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1185,7 +1294,7 @@ func (x *AdoptDriveRequest) String() string {
 func (*AdoptDriveRequest) ProtoMessage() {}
 
 func (x *AdoptDriveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[15]
+	mi := &file_tarn_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1198,7 +1307,7 @@ func (x *AdoptDriveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptDriveRequest.ProtoReflect.Descriptor instead.
 func (*AdoptDriveRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *AdoptDriveRequest) GetPath() string {
@@ -1217,7 +1326,7 @@ type AdoptDriveResponse struct {
 
 func (x *AdoptDriveResponse) Reset() {
 	*x = AdoptDriveResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[16]
+	mi := &file_tarn_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1229,7 +1338,7 @@ func (x *AdoptDriveResponse) String() string {
 func (*AdoptDriveResponse) ProtoMessage() {}
 
 func (x *AdoptDriveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[16]
+	mi := &file_tarn_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1242,7 +1351,7 @@ func (x *AdoptDriveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptDriveResponse.ProtoReflect.Descriptor instead.
 func (*AdoptDriveResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *AdoptDriveResponse) GetDrive() *Drive {
@@ -1260,7 +1369,7 @@ type RepairRequest struct {
 
 func (x *RepairRequest) Reset() {
 	*x = RepairRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[17]
+	mi := &file_tarn_v1_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1272,7 +1381,7 @@ func (x *RepairRequest) String() string {
 func (*RepairRequest) ProtoMessage() {}
 
 func (x *RepairRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[17]
+	mi := &file_tarn_v1_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1285,7 +1394,7 @@ func (x *RepairRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairRequest.ProtoReflect.Descriptor instead.
 func (*RepairRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{18}
 }
 
 type RepairResponse struct {
@@ -1298,7 +1407,7 @@ type RepairResponse struct {
 
 func (x *RepairResponse) Reset() {
 	*x = RepairResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[18]
+	mi := &file_tarn_v1_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1310,7 +1419,7 @@ func (x *RepairResponse) String() string {
 func (*RepairResponse) ProtoMessage() {}
 
 func (x *RepairResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[18]
+	mi := &file_tarn_v1_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +1432,7 @@ func (x *RepairResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairResponse.ProtoReflect.Descriptor instead.
 func (*RepairResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RepairResponse) GetProgress() *RepairProgress {
@@ -1352,7 +1461,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[19]
+	mi := &file_tarn_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1364,7 +1473,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[19]
+	mi := &file_tarn_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1377,7 +1486,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Key) GetAccessKey() string {
@@ -1417,7 +1526,7 @@ type CreateKeyRequest struct {
 
 func (x *CreateKeyRequest) Reset() {
 	*x = CreateKeyRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[20]
+	mi := &file_tarn_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1429,7 +1538,7 @@ func (x *CreateKeyRequest) String() string {
 func (*CreateKeyRequest) ProtoMessage() {}
 
 func (x *CreateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[20]
+	mi := &file_tarn_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1442,7 +1551,7 @@ func (x *CreateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CreateKeyRequest) GetName() string {
@@ -1462,7 +1571,7 @@ type CreateKeyResponse struct {
 
 func (x *CreateKeyResponse) Reset() {
 	*x = CreateKeyResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[21]
+	mi := &file_tarn_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1474,7 +1583,7 @@ func (x *CreateKeyResponse) String() string {
 func (*CreateKeyResponse) ProtoMessage() {}
 
 func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[21]
+	mi := &file_tarn_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1487,7 +1596,7 @@ func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateKeyResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CreateKeyResponse) GetKey() *Key {
@@ -1512,7 +1621,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[22]
+	mi := &file_tarn_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1524,7 +1633,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[22]
+	mi := &file_tarn_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1537,7 +1646,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 type ListKeysResponse struct {
@@ -1549,7 +1658,7 @@ type ListKeysResponse struct {
 
 func (x *ListKeysResponse) Reset() {
 	*x = ListKeysResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[23]
+	mi := &file_tarn_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1561,7 +1670,7 @@ func (x *ListKeysResponse) String() string {
 func (*ListKeysResponse) ProtoMessage() {}
 
 func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[23]
+	mi := &file_tarn_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1574,7 +1683,7 @@ func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListKeysResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListKeysResponse) GetKeys() []*Key {
@@ -1593,7 +1702,7 @@ type DeleteKeyRequest struct {
 
 func (x *DeleteKeyRequest) Reset() {
 	*x = DeleteKeyRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[24]
+	mi := &file_tarn_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1605,7 +1714,7 @@ func (x *DeleteKeyRequest) String() string {
 func (*DeleteKeyRequest) ProtoMessage() {}
 
 func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[24]
+	mi := &file_tarn_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1618,7 +1727,7 @@ func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteKeyRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *DeleteKeyRequest) GetAccessKey() string {
@@ -1636,7 +1745,7 @@ type DeleteKeyResponse struct {
 
 func (x *DeleteKeyResponse) Reset() {
 	*x = DeleteKeyResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[25]
+	mi := &file_tarn_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1648,7 +1757,7 @@ func (x *DeleteKeyResponse) String() string {
 func (*DeleteKeyResponse) ProtoMessage() {}
 
 func (x *DeleteKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[25]
+	mi := &file_tarn_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1661,7 +1770,7 @@ func (x *DeleteKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyResponse.ProtoReflect.Descriptor instead.
 func (*DeleteKeyResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 type LoginRequest struct {
@@ -1676,7 +1785,7 @@ type LoginRequest struct {
 
 func (x *LoginRequest) Reset() {
 	*x = LoginRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[26]
+	mi := &file_tarn_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1688,7 +1797,7 @@ func (x *LoginRequest) String() string {
 func (*LoginRequest) ProtoMessage() {}
 
 func (x *LoginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[26]
+	mi := &file_tarn_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1701,7 +1810,7 @@ func (x *LoginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoginRequest.ProtoReflect.Descriptor instead.
 func (*LoginRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{26}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *LoginRequest) GetAccessKey() string {
@@ -1742,7 +1851,7 @@ type LoginResponse struct {
 
 func (x *LoginResponse) Reset() {
 	*x = LoginResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[27]
+	mi := &file_tarn_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1754,7 +1863,7 @@ func (x *LoginResponse) String() string {
 func (*LoginResponse) ProtoMessage() {}
 
 func (x *LoginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[27]
+	mi := &file_tarn_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1767,7 +1876,7 @@ func (x *LoginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoginResponse.ProtoReflect.Descriptor instead.
 func (*LoginResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{27}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *LoginResponse) GetToken() string {
@@ -1792,7 +1901,7 @@ type LogoutRequest struct {
 
 func (x *LogoutRequest) Reset() {
 	*x = LogoutRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[28]
+	mi := &file_tarn_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1804,7 +1913,7 @@ func (x *LogoutRequest) String() string {
 func (*LogoutRequest) ProtoMessage() {}
 
 func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[28]
+	mi := &file_tarn_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1817,7 +1926,7 @@ func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutRequest.ProtoReflect.Descriptor instead.
 func (*LogoutRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{28}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 type LogoutResponse struct {
@@ -1828,7 +1937,7 @@ type LogoutResponse struct {
 
 func (x *LogoutResponse) Reset() {
 	*x = LogoutResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[29]
+	mi := &file_tarn_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1840,7 +1949,7 @@ func (x *LogoutResponse) String() string {
 func (*LogoutResponse) ProtoMessage() {}
 
 func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[29]
+	mi := &file_tarn_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1853,7 +1962,7 @@ func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutResponse.ProtoReflect.Descriptor instead.
 func (*LogoutResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{29}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 type WhoAmIRequest struct {
@@ -1864,7 +1973,7 @@ type WhoAmIRequest struct {
 
 func (x *WhoAmIRequest) Reset() {
 	*x = WhoAmIRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[30]
+	mi := &file_tarn_v1_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1876,7 +1985,7 @@ func (x *WhoAmIRequest) String() string {
 func (*WhoAmIRequest) ProtoMessage() {}
 
 func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[30]
+	mi := &file_tarn_v1_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1889,7 +1998,7 @@ func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIRequest.ProtoReflect.Descriptor instead.
 func (*WhoAmIRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{30}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{31}
 }
 
 type WhoAmIResponse struct {
@@ -1904,7 +2013,7 @@ type WhoAmIResponse struct {
 
 func (x *WhoAmIResponse) Reset() {
 	*x = WhoAmIResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[31]
+	mi := &file_tarn_v1_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1916,7 +2025,7 @@ func (x *WhoAmIResponse) String() string {
 func (*WhoAmIResponse) ProtoMessage() {}
 
 func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[31]
+	mi := &file_tarn_v1_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1929,7 +2038,7 @@ func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIResponse.ProtoReflect.Descriptor instead.
 func (*WhoAmIResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{31}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *WhoAmIResponse) GetAccessKey() string {
@@ -2024,7 +2133,7 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\astripes\x18\x03 \x01(\x04R\astripes\x12\x14\n" +
 	"\x05bytes\x18\x04 \x01(\x04R\x05bytes\x12\x1a\n" +
 	"\bunplaced\x18\x05 \x01(\x04R\bunplaced\x12\x14\n" +
-	"\x05error\x18\x06 \x01(\tR\x05error\"\x87\x06\n" +
+	"\x05error\x18\x06 \x01(\tR\x05error\"\xb6\x06\n" +
 	"\x0eStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x12\x19\n" +
 	"\bstore_id\x18\x02 \x01(\tR\astoreId\x12\x1f\n" +
@@ -2045,7 +2154,8 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\x04move\x18\x0f \x01(\v2\x15.tarn.v1.MoveProgressR\x04move\x12\x1c\n" +
 	"\tplacement\x18\x10 \x01(\tR\tplacement\x12\x16\n" +
 	"\x06groups\x18\x11 \x01(\rR\x06groups\x12!\n" +
-	"\x04load\x18\x14 \x01(\v2\r.tarn.v1.LoadR\x04load\x1aE\n" +
+	"\x04load\x18\x14 \x01(\v2\r.tarn.v1.LoadR\x04load\x12-\n" +
+	"\btidiness\x18\x15 \x01(\v2\x11.tarn.v1.TidinessR\btidiness\x1aE\n" +
 	"\x17BlobsBySpareShardsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\rR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"x\n" +
@@ -2059,7 +2169,18 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\aworking\x18\x02 \x01(\rR\aworking\x12\x18\n" +
 	"\awaiting\x18\x03 \x01(\rR\awaiting\x12\x1a\n" +
 	"\badmitted\x18\x04 \x01(\x04R\badmitted\x12\x18\n" +
-	"\arefused\x18\x05 \x01(\x04R\arefused\"\xd5\x01\n" +
+	"\arefused\x18\x05 \x01(\x04R\arefused\"\xa7\x02\n" +
+	"\bTidiness\x12#\n" +
+	"\rbacklog_blobs\x18\x01 \x01(\x04R\fbacklogBlobs\x12!\n" +
+	"\fpacked_blobs\x18\x02 \x01(\x04R\vpackedBlobs\x12!\n" +
+	"\fpacked_bytes\x18\x03 \x01(\x04R\vpackedBytes\x12\x1f\n" +
+	"\vsmall_bytes\x18\x04 \x01(\x04R\n" +
+	"smallBytes\x12!\n" +
+	"\fshared_bytes\x18\x05 \x01(\x04R\vsharedBytes\x12!\n" +
+	"\fsparse_bytes\x18\x06 \x01(\x04R\vsparseBytes\x12\x1f\n" +
+	"\vmoved_bytes\x18\a \x01(\x04R\n" +
+	"movedBytes\x12(\n" +
+	"\x10given_back_bytes\x18\b \x01(\x04R\x0egivenBackBytes\"\xd5\x01\n" +
 	"\x0eRepairProgress\x12\x18\n" +
 	"\arunning\x18\x01 \x01(\bR\arunning\x12\x18\n" +
 	"\ascanned\x18\x02 \x01(\x04R\ascanned\x12\x18\n" +
@@ -2146,7 +2267,7 @@ func file_tarn_v1_admin_proto_rawDescGZIP() []byte {
 	return file_tarn_v1_admin_proto_rawDescData
 }
 
-var file_tarn_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_tarn_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_tarn_v1_admin_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 0: tarn.v1.StatusRequest
 	(*Drive)(nil),                 // 1: tarn.v1.Drive
@@ -2162,76 +2283,78 @@ var file_tarn_v1_admin_proto_goTypes = []any{
 	(*StatusResponse)(nil),        // 11: tarn.v1.StatusResponse
 	(*Load)(nil),                  // 12: tarn.v1.Load
 	(*ClassLoad)(nil),             // 13: tarn.v1.ClassLoad
-	(*RepairProgress)(nil),        // 14: tarn.v1.RepairProgress
-	(*AdoptDriveRequest)(nil),     // 15: tarn.v1.AdoptDriveRequest
-	(*AdoptDriveResponse)(nil),    // 16: tarn.v1.AdoptDriveResponse
-	(*RepairRequest)(nil),         // 17: tarn.v1.RepairRequest
-	(*RepairResponse)(nil),        // 18: tarn.v1.RepairResponse
-	(*Key)(nil),                   // 19: tarn.v1.Key
-	(*CreateKeyRequest)(nil),      // 20: tarn.v1.CreateKeyRequest
-	(*CreateKeyResponse)(nil),     // 21: tarn.v1.CreateKeyResponse
-	(*ListKeysRequest)(nil),       // 22: tarn.v1.ListKeysRequest
-	(*ListKeysResponse)(nil),      // 23: tarn.v1.ListKeysResponse
-	(*DeleteKeyRequest)(nil),      // 24: tarn.v1.DeleteKeyRequest
-	(*DeleteKeyResponse)(nil),     // 25: tarn.v1.DeleteKeyResponse
-	(*LoginRequest)(nil),          // 26: tarn.v1.LoginRequest
-	(*LoginResponse)(nil),         // 27: tarn.v1.LoginResponse
-	(*LogoutRequest)(nil),         // 28: tarn.v1.LogoutRequest
-	(*LogoutResponse)(nil),        // 29: tarn.v1.LogoutResponse
-	(*WhoAmIRequest)(nil),         // 30: tarn.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),        // 31: tarn.v1.WhoAmIResponse
-	nil,                           // 32: tarn.v1.StatusResponse.BlobsBySpareShardsEntry
-	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
+	(*Tidiness)(nil),              // 14: tarn.v1.Tidiness
+	(*RepairProgress)(nil),        // 15: tarn.v1.RepairProgress
+	(*AdoptDriveRequest)(nil),     // 16: tarn.v1.AdoptDriveRequest
+	(*AdoptDriveResponse)(nil),    // 17: tarn.v1.AdoptDriveResponse
+	(*RepairRequest)(nil),         // 18: tarn.v1.RepairRequest
+	(*RepairResponse)(nil),        // 19: tarn.v1.RepairResponse
+	(*Key)(nil),                   // 20: tarn.v1.Key
+	(*CreateKeyRequest)(nil),      // 21: tarn.v1.CreateKeyRequest
+	(*CreateKeyResponse)(nil),     // 22: tarn.v1.CreateKeyResponse
+	(*ListKeysRequest)(nil),       // 23: tarn.v1.ListKeysRequest
+	(*ListKeysResponse)(nil),      // 24: tarn.v1.ListKeysResponse
+	(*DeleteKeyRequest)(nil),      // 25: tarn.v1.DeleteKeyRequest
+	(*DeleteKeyResponse)(nil),     // 26: tarn.v1.DeleteKeyResponse
+	(*LoginRequest)(nil),          // 27: tarn.v1.LoginRequest
+	(*LoginResponse)(nil),         // 28: tarn.v1.LoginResponse
+	(*LogoutRequest)(nil),         // 29: tarn.v1.LogoutRequest
+	(*LogoutResponse)(nil),        // 30: tarn.v1.LogoutResponse
+	(*WhoAmIRequest)(nil),         // 31: tarn.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),        // 32: tarn.v1.WhoAmIResponse
+	nil,                           // 33: tarn.v1.StatusResponse.BlobsBySpareShardsEntry
+	(*timestamppb.Timestamp)(nil), // 34: google.protobuf.Timestamp
 }
 var file_tarn_v1_admin_proto_depIdxs = []int32{
-	33, // 0: tarn.v1.Drive.since:type_name -> google.protobuf.Timestamp
+	34, // 0: tarn.v1.Drive.since:type_name -> google.protobuf.Timestamp
 	1,  // 1: tarn.v1.AddDriveResponse.drive:type_name -> tarn.v1.Drive
 	1,  // 2: tarn.v1.DrainDriveResponse.drive:type_name -> tarn.v1.Drive
 	1,  // 3: tarn.v1.LabelDriveResponse.drive:type_name -> tarn.v1.Drive
 	1,  // 4: tarn.v1.StatusResponse.drives:type_name -> tarn.v1.Drive
-	32, // 5: tarn.v1.StatusResponse.blobs_by_spare_shards:type_name -> tarn.v1.StatusResponse.BlobsBySpareShardsEntry
-	33, // 6: tarn.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
-	14, // 7: tarn.v1.StatusResponse.repair:type_name -> tarn.v1.RepairProgress
+	33, // 5: tarn.v1.StatusResponse.blobs_by_spare_shards:type_name -> tarn.v1.StatusResponse.BlobsBySpareShardsEntry
+	34, // 6: tarn.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
+	15, // 7: tarn.v1.StatusResponse.repair:type_name -> tarn.v1.RepairProgress
 	10, // 8: tarn.v1.StatusResponse.move:type_name -> tarn.v1.MoveProgress
 	12, // 9: tarn.v1.StatusResponse.load:type_name -> tarn.v1.Load
-	13, // 10: tarn.v1.Load.classes:type_name -> tarn.v1.ClassLoad
-	1,  // 11: tarn.v1.AdoptDriveResponse.drive:type_name -> tarn.v1.Drive
-	14, // 12: tarn.v1.RepairResponse.progress:type_name -> tarn.v1.RepairProgress
-	33, // 13: tarn.v1.Key.created:type_name -> google.protobuf.Timestamp
-	19, // 14: tarn.v1.CreateKeyResponse.key:type_name -> tarn.v1.Key
-	19, // 15: tarn.v1.ListKeysResponse.keys:type_name -> tarn.v1.Key
-	33, // 16: tarn.v1.LoginResponse.expires:type_name -> google.protobuf.Timestamp
-	0,  // 17: tarn.v1.AdminService.Status:input_type -> tarn.v1.StatusRequest
-	15, // 18: tarn.v1.AdminService.AdoptDrive:input_type -> tarn.v1.AdoptDriveRequest
-	2,  // 19: tarn.v1.AdminService.AddDrive:input_type -> tarn.v1.AddDriveRequest
-	4,  // 20: tarn.v1.AdminService.DrainDrive:input_type -> tarn.v1.DrainDriveRequest
-	6,  // 21: tarn.v1.AdminService.RemoveDrive:input_type -> tarn.v1.RemoveDriveRequest
-	8,  // 22: tarn.v1.AdminService.LabelDrive:input_type -> tarn.v1.LabelDriveRequest
-	17, // 23: tarn.v1.AdminService.Repair:input_type -> tarn.v1.RepairRequest
-	20, // 24: tarn.v1.AdminService.CreateKey:input_type -> tarn.v1.CreateKeyRequest
-	22, // 25: tarn.v1.AdminService.ListKeys:input_type -> tarn.v1.ListKeysRequest
-	24, // 26: tarn.v1.AdminService.DeleteKey:input_type -> tarn.v1.DeleteKeyRequest
-	26, // 27: tarn.v1.SessionService.Login:input_type -> tarn.v1.LoginRequest
-	28, // 28: tarn.v1.SessionService.Logout:input_type -> tarn.v1.LogoutRequest
-	30, // 29: tarn.v1.SessionService.WhoAmI:input_type -> tarn.v1.WhoAmIRequest
-	11, // 30: tarn.v1.AdminService.Status:output_type -> tarn.v1.StatusResponse
-	16, // 31: tarn.v1.AdminService.AdoptDrive:output_type -> tarn.v1.AdoptDriveResponse
-	3,  // 32: tarn.v1.AdminService.AddDrive:output_type -> tarn.v1.AddDriveResponse
-	5,  // 33: tarn.v1.AdminService.DrainDrive:output_type -> tarn.v1.DrainDriveResponse
-	7,  // 34: tarn.v1.AdminService.RemoveDrive:output_type -> tarn.v1.RemoveDriveResponse
-	9,  // 35: tarn.v1.AdminService.LabelDrive:output_type -> tarn.v1.LabelDriveResponse
-	18, // 36: tarn.v1.AdminService.Repair:output_type -> tarn.v1.RepairResponse
-	21, // 37: tarn.v1.AdminService.CreateKey:output_type -> tarn.v1.CreateKeyResponse
-	23, // 38: tarn.v1.AdminService.ListKeys:output_type -> tarn.v1.ListKeysResponse
-	25, // 39: tarn.v1.AdminService.DeleteKey:output_type -> tarn.v1.DeleteKeyResponse
-	27, // 40: tarn.v1.SessionService.Login:output_type -> tarn.v1.LoginResponse
-	29, // 41: tarn.v1.SessionService.Logout:output_type -> tarn.v1.LogoutResponse
-	31, // 42: tarn.v1.SessionService.WhoAmI:output_type -> tarn.v1.WhoAmIResponse
-	30, // [30:43] is the sub-list for method output_type
-	17, // [17:30] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	14, // 10: tarn.v1.StatusResponse.tidiness:type_name -> tarn.v1.Tidiness
+	13, // 11: tarn.v1.Load.classes:type_name -> tarn.v1.ClassLoad
+	1,  // 12: tarn.v1.AdoptDriveResponse.drive:type_name -> tarn.v1.Drive
+	15, // 13: tarn.v1.RepairResponse.progress:type_name -> tarn.v1.RepairProgress
+	34, // 14: tarn.v1.Key.created:type_name -> google.protobuf.Timestamp
+	20, // 15: tarn.v1.CreateKeyResponse.key:type_name -> tarn.v1.Key
+	20, // 16: tarn.v1.ListKeysResponse.keys:type_name -> tarn.v1.Key
+	34, // 17: tarn.v1.LoginResponse.expires:type_name -> google.protobuf.Timestamp
+	0,  // 18: tarn.v1.AdminService.Status:input_type -> tarn.v1.StatusRequest
+	16, // 19: tarn.v1.AdminService.AdoptDrive:input_type -> tarn.v1.AdoptDriveRequest
+	2,  // 20: tarn.v1.AdminService.AddDrive:input_type -> tarn.v1.AddDriveRequest
+	4,  // 21: tarn.v1.AdminService.DrainDrive:input_type -> tarn.v1.DrainDriveRequest
+	6,  // 22: tarn.v1.AdminService.RemoveDrive:input_type -> tarn.v1.RemoveDriveRequest
+	8,  // 23: tarn.v1.AdminService.LabelDrive:input_type -> tarn.v1.LabelDriveRequest
+	18, // 24: tarn.v1.AdminService.Repair:input_type -> tarn.v1.RepairRequest
+	21, // 25: tarn.v1.AdminService.CreateKey:input_type -> tarn.v1.CreateKeyRequest
+	23, // 26: tarn.v1.AdminService.ListKeys:input_type -> tarn.v1.ListKeysRequest
+	25, // 27: tarn.v1.AdminService.DeleteKey:input_type -> tarn.v1.DeleteKeyRequest
+	27, // 28: tarn.v1.SessionService.Login:input_type -> tarn.v1.LoginRequest
+	29, // 29: tarn.v1.SessionService.Logout:input_type -> tarn.v1.LogoutRequest
+	31, // 30: tarn.v1.SessionService.WhoAmI:input_type -> tarn.v1.WhoAmIRequest
+	11, // 31: tarn.v1.AdminService.Status:output_type -> tarn.v1.StatusResponse
+	17, // 32: tarn.v1.AdminService.AdoptDrive:output_type -> tarn.v1.AdoptDriveResponse
+	3,  // 33: tarn.v1.AdminService.AddDrive:output_type -> tarn.v1.AddDriveResponse
+	5,  // 34: tarn.v1.AdminService.DrainDrive:output_type -> tarn.v1.DrainDriveResponse
+	7,  // 35: tarn.v1.AdminService.RemoveDrive:output_type -> tarn.v1.RemoveDriveResponse
+	9,  // 36: tarn.v1.AdminService.LabelDrive:output_type -> tarn.v1.LabelDriveResponse
+	19, // 37: tarn.v1.AdminService.Repair:output_type -> tarn.v1.RepairResponse
+	22, // 38: tarn.v1.AdminService.CreateKey:output_type -> tarn.v1.CreateKeyResponse
+	24, // 39: tarn.v1.AdminService.ListKeys:output_type -> tarn.v1.ListKeysResponse
+	26, // 40: tarn.v1.AdminService.DeleteKey:output_type -> tarn.v1.DeleteKeyResponse
+	28, // 41: tarn.v1.SessionService.Login:output_type -> tarn.v1.LoginResponse
+	30, // 42: tarn.v1.SessionService.Logout:output_type -> tarn.v1.LogoutResponse
+	32, // 43: tarn.v1.SessionService.WhoAmI:output_type -> tarn.v1.WhoAmIResponse
+	31, // [31:44] is the sub-list for method output_type
+	18, // [18:31] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_tarn_v1_admin_proto_init() }
@@ -2245,7 +2368,7 @@ func file_tarn_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_admin_proto_rawDesc), len(file_tarn_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   33,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tarn/v1/admin.proto.
  */
 export const file_tarn_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChN0YXJuL3YxL2FkbWluLnByb3RvEgd0YXJuLnYxIiMKDVN0YXR1c1JlcXVlc3QSEgoKcmVkdW5kYW5jeRgBIAEoCCLdAgoFRHJpdmUSDgoGbnVtYmVyGAEgASgNEgwKBHBhdGgYAiABKAkSCgoCaWQYAyABKAkSDQoFc3RhdGUYBCABKAkSDgoGcmVhc29uGAUgASgJEhIKCnVzZWRfYnl0ZXMYBiABKAQSEgoKZnJlZV9ieXRlcxgHIAEoBBITCgt0b3RhbF9ieXRlcxgIIAEoBBIOCgZkZXZpY2UYCSABKAkSDwoHam91cm5hbBgKIAEoCBIMCgR2aWV3GAsgASgIEikKBXNpbmNlGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR6b25lGA0gASgJEgwKBHJhY2sYDiABKAkSDAoEbm9kZRgPIAEoCRIQCghkcmFpbmluZxgQIAEoCBIPCgdkcmFpbmVkGBEgASgIEhMKC3NoYXJkc19sZWZ0GBIgASgEEhIKCmJ5dGVzX2xlZnQYEyABKAQiSQoPQWRkRHJpdmVSZXF1ZXN0EgwKBHBhdGgYASABKAkSDAoEem9uZRgCIAEoCRIMCgRyYWNrGAMgASgJEgwKBG5vZGUYBCABKAkiMQoQQWRkRHJpdmVSZXNwb25zZRIdCgVkcml2ZRgBIAEoCzIOLnRhcm4udjEuRHJpdmUiMQoRRHJhaW5Ecml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEgwKBGtlZXAYAiABKAgiMwoSRHJhaW5Ecml2ZVJlc3BvbnNlEh0KBWRyaXZlGAEgASgLMg4udGFybi52MS5Ecml2ZSIzChJSZW1vdmVEcml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEg0KBWZvcmNlGAIgASgIIhUKE1JlbW92ZURyaXZlUmVzcG9uc2UiTQoRTGFiZWxEcml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEgwKBHpvbmUYAiABKAkSDAoEcmFjaxgDIAEoCRIMCgRub2RlGAQgASgJIjMKEkxhYmVsRHJpdmVSZXNwb25zZRIdCgVkcml2ZRgBIAEoCzIOLnRhcm4udjEuRHJpdmUibgoMTW92ZVByb2dyZXNzEgwKBGtpbmQYASABKAkSDwoHcnVubmluZxgCIAEoCBIPCgdzdHJpcGVzGAMgASgEEg0KBWJ5dGVzGAQgASgEEhAKCHVucGxhY2VkGAUgASgEEg0KBWVycm9yGAYgASgJIr0ECg5TdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhAKCHN0b3JlX2lkGAIgASgJEhMKC2RhdGFfc2hhcmRzGAMgASgNEhUKDXBhcml0eV9zaGFyZHMYBCABKA0SEAoId3JpdGFibGUYBSABKAgSDgoGcmVhc29uGAYgASgJEh4KBmRyaXZlcxgHIAMoCzIOLnRhcm4udjEuRHJpdmUSFwoPZmFpbHVyZV9kb21haW5zGAggASgNEhAKCHdhcm5pbmdzGAkgAygJEg8KB2J1Y2tldHMYCiABKAQSTgoVYmxvYnNfYnlfc3BhcmVfc2hhcmRzGAsgAygLMi8udGFybi52MS5TdGF0dXNSZXNwb25zZS5CbG9ic0J5U3BhcmVTaGFyZHNFbnRyeRIrCgdzdGFydGVkGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgZyZXBhaXIYDiABKAsyFy50YXJuLnYxLlJlcGFpclByb2dyZXNzEhgKEGJsb2JzX3VucmVhZGFibGUYDSABKAQSIwoEbW92ZRgPIAEoCzIVLnRhcm4udjEuTW92ZVByb2dyZXNzEhEKCXBsYWNlbWVudBgQIAEoCRIOCgZncm91cHMYESABKA0SGwoEbG9hZBgUIAEoCzINLnRhcm4udjEuTG9hZBo5ChdCbG9ic0J5U3BhcmVTaGFyZHNFbnRyeRILCgNrZXkYASABKA0SDQoFdmFsdWUYAiABKAQ6AjgBIlkKBExvYWQSDQoFbGltaXQYASABKA0SDwoHd29ya2luZxgCIAEoDRIMCgRvcGVuGAMgASgNEiMKB2NsYXNzZXMYBCADKAsyEi50YXJuLnYxLkNsYXNzTG9hZCJfCglDbGFzc0xvYWQSDQoFY2xhc3MYASABKAkSDwoHd29ya2luZxgCIAEoDRIPCgd3YWl0aW5nGAMgASgNEhAKCGFkbWl0dGVkGAQgASgEEg8KB3JlZnVzZWQYBSABKAQijwEKDlJlcGFpclByb2dyZXNzEg8KB3J1bm5pbmcYASABKAgSDwoHc2Nhbm5lZBgCIAEoBBIPCgdkYW1hZ2VkGAMgASgEEg4KBmhlYWxlZBgEIAEoBBIUCgx1bnJlcGFpcmFibGUYBSABKAQSFQoNYnl0ZXNfd3JpdHRlbhgGIAEoBBINCgV0b3RhbBgHIAEoBCIhChFBZG9wdERyaXZlUmVxdWVzdBIMCgRwYXRoGAEgASgJIjMKEkFkb3B0RHJpdmVSZXNwb25zZRIdCgVkcml2ZRgBIAEoCzIOLnRhcm4udjEuRHJpdmUiDwoNUmVwYWlyUmVxdWVzdCJJCg5SZXBhaXJSZXNwb25zZRIpCghwcm9ncmVzcxgBIAEoCzIXLnRhcm4udjEuUmVwYWlyUHJvZ3Jlc3MSDAoEZG9uZRgCIAEoCCJiCgNLZXkSEgoKYWNjZXNzX2tleRgBIAEoCRIMCgRuYW1lGAIgASgJEisKB2NyZWF0ZWQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHJvb3QYBCABKAgiIAoQQ3JlYXRlS2V5UmVxdWVzdBIMCgRuYW1lGAEgASgJIkIKEUNyZWF0ZUtleVJlc3BvbnNlEhkKA2tleRgBIAEoCzIMLnRhcm4udjEuS2V5EhIKCnNlY3JldF9rZXkYAiABKAkiEQoPTGlzdEtleXNSZXF1ZXN0Ii4KEExpc3RLZXlzUmVzcG9uc2USGgoEa2V5cxgBIAMoCzIMLnRhcm4udjEuS2V5IiYKEERlbGV0ZUtleVJlcXVlc3QSEgoKYWNjZXNzX2tleRgBIAEoCSITChFEZWxldGVLZXlSZXNwb25zZSJbCgxMb2dpblJlcXVlc3QSEgoKYWNjZXNzX2tleRgBIAEoCRISCgpzZWNyZXRfa2V5GAIgASgJEhMKC3R0bF9zZWNvbmRzGAMgASgNEg4KBmNvb2tpZRgEIAEoCCJLCg1Mb2dpblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEisKB2V4cGlyZXMYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIg8KDUxvZ291dFJlcXVlc3QiEAoOTG9nb3V0UmVzcG9uc2UiDwoNV2hvQW1JUmVxdWVzdCJRCg5XaG9BbUlSZXNwb25zZRISCgphY2Nlc3Nfa2V5GAEgASgJEgwKBG5hbWUYAiABKAkSDAoEcm9vdBgDIAEoCBIPCgd2ZXJzaW9uGAQgASgJMq8FCgxBZG1pblNlcnZpY2USOQoGU3RhdHVzEhYudGFybi52MS5TdGF0dXNSZXF1ZXN0GhcudGFybi52MS5TdGF0dXNSZXNwb25zZRJFCgpBZG9wdERyaXZlEhoudGFybi52MS5BZG9wdERyaXZlUmVxdWVzdBobLnRhcm4udjEuQWRvcHREcml2ZVJlc3BvbnNlEj8KCEFkZERyaXZlEhgudGFybi52MS5BZGREcml2ZVJlcXVlc3QaGS50YXJuLnYxLkFkZERyaXZlUmVzcG9uc2USRQoKRHJhaW5Ecml2ZRIaLnRhcm4udjEuRHJhaW5Ecml2ZVJlcXVlc3QaGy50YXJuLnYxLkRyYWluRHJpdmVSZXNwb25zZRJICgtSZW1vdmVEcml2ZRIbLnRhcm4udjEuUmVtb3ZlRHJpdmVSZXF1ZXN0GhwudGFybi52MS5SZW1vdmVEcml2ZVJlc3BvbnNlEkUKCkxhYmVsRHJpdmUSGi50YXJuLnYxLkxhYmVsRHJpdmVSZXF1ZXN0GhsudGFybi52MS5MYWJlbERyaXZlUmVzcG9uc2USOwoGUmVwYWlyEhYudGFybi52MS5SZXBhaXJSZXF1ZXN0GhcudGFybi52MS5SZXBhaXJSZXNwb25zZTABEkIKCUNyZWF0ZUtleRIZLnRhcm4udjEuQ3JlYXRlS2V5UmVxdWVzdBoaLnRhcm4udjEuQ3JlYXRlS2V5UmVzcG9uc2USPwoITGlzdEtleXMSGC50YXJuLnYxLkxpc3RLZXlzUmVxdWVzdBoZLnRhcm4udjEuTGlzdEtleXNSZXNwb25zZRJCCglEZWxldGVLZXkSGS50YXJuLnYxLkRlbGV0ZUtleVJlcXVlc3QaGi50YXJuLnYxLkRlbGV0ZUtleVJlc3BvbnNlMr4BCg5TZXNzaW9uU2VydmljZRI2CgVMb2dpbhIVLnRhcm4udjEuTG9naW5SZXF1ZXN0GhYudGFybi52MS5Mb2dpblJlc3BvbnNlEjkKBkxvZ291dBIWLnRhcm4udjEuTG9nb3V0UmVxdWVzdBoXLnRhcm4udjEuTG9nb3V0UmVzcG9uc2USOQoGV2hvQW1JEhYudGFybi52MS5XaG9BbUlSZXF1ZXN0GhcudGFybi52MS5XaG9BbUlSZXNwb25zZUIvWi1naXRodWIuY29tL3Rhcm5sYWtlL3Rhcm4vcHJvdG8vdGFybi92MTt0YXJudjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChN0YXJuL3YxL2FkbWluLnByb3RvEgd0YXJuLnYxIiMKDVN0YXR1c1JlcXVlc3QSEgoKcmVkdW5kYW5jeRgBIAEoCCLdAgoFRHJpdmUSDgoGbnVtYmVyGAEgASgNEgwKBHBhdGgYAiABKAkSCgoCaWQYAyABKAkSDQoFc3RhdGUYBCABKAkSDgoGcmVhc29uGAUgASgJEhIKCnVzZWRfYnl0ZXMYBiABKAQSEgoKZnJlZV9ieXRlcxgHIAEoBBITCgt0b3RhbF9ieXRlcxgIIAEoBBIOCgZkZXZpY2UYCSABKAkSDwoHam91cm5hbBgKIAEoCBIMCgR2aWV3GAsgASgIEikKBXNpbmNlGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR6b25lGA0gASgJEgwKBHJhY2sYDiABKAkSDAoEbm9kZRgPIAEoCRIQCghkcmFpbmluZxgQIAEoCBIPCgdkcmFpbmVkGBEgASgIEhMKC3NoYXJkc19sZWZ0GBIgASgEEhIKCmJ5dGVzX2xlZnQYEyABKAQiSQoPQWRkRHJpdmVSZXF1ZXN0EgwKBHBhdGgYASABKAkSDAoEem9uZRgCIAEoCRIMCgRyYWNrGAMgASgJEgwKBG5vZGUYBCABKAkiMQoQQWRkRHJpdmVSZXNwb25zZRIdCgVkcml2ZRgBIAEoCzIOLnRhcm4udjEuRHJpdmUiMQoRRHJhaW5Ecml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEgwKBGtlZXAYAiABKAgiMwoSRHJhaW5Ecml2ZVJlc3BvbnNlEh0KBWRyaXZlGAEgASgLMg4udGFybi52MS5Ecml2ZSIzChJSZW1vdmVEcml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEg0KBWZvcmNlGAIgASgIIhUKE1JlbW92ZURyaXZlUmVzcG9uc2UiTQoRTGFiZWxEcml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEgwKBHpvbmUYAiABKAkSDAoEcmFjaxgDIAEoCRIMCgRub2RlGAQgASgJIjMKEkxhYmVsRHJpdmVSZXNwb25zZRIdCgVkcml2ZRgBIAEoCzIOLnRhcm4udjEuRHJpdmUibgoMTW92ZVByb2dyZXNzEgwKBGtpbmQYASABKAkSDwoHcnVubmluZxgCIAEoCBIPCgdzdHJpcGVzGAMgASgEEg0KBWJ5dGVzGAQgASgEEhAKCHVucGxhY2VkGAUgASgEEg0KBWVycm9yGAYgASgJIuIECg5TdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhAKCHN0b3JlX2lkGAIgASgJEhMKC2RhdGFfc2hhcmRzGAMgASgNEhUKDXBhcml0eV9zaGFyZHMYBCABKA0SEAoId3JpdGFibGUYBSABKAgSDgoGcmVhc29uGAYgASgJEh4KBmRyaXZlcxgHIAMoCzIOLnRhcm4udjEuRHJpdmUSFwoPZmFpbHVyZV9kb21haW5zGAggASgNEhAKCHdhcm5pbmdzGAkgAygJEg8KB2J1Y2tldHMYCiABKAQSTgoVYmxvYnNfYnlfc3BhcmVfc2hhcmRzGAsgAygLMi8udGFybi52MS5TdGF0dXNSZXNwb25zZS5CbG9ic0J5U3BhcmVTaGFyZHNFbnRyeRIrCgdzdGFydGVkGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgZyZXBhaXIYDiABKAsyFy50YXJuLnYxLlJlcGFpclByb2dyZXNzEhgKEGJsb2JzX3VucmVhZGFibGUYDSABKAQSIwoEbW92ZRgPIAEoCzIVLnRhcm4udjEuTW92ZVByb2dyZXNzEhEKCXBsYWNlbWVudBgQIAEoCRIOCgZncm91cHMYESABKA0SGwoEbG9hZBgUIAEoCzINLnRhcm4udjEuTG9hZBIjCgh0aWRpbmVzcxgVIAEoCzIRLnRhcm4udjEuVGlkaW5lc3MaOQoXQmxvYnNCeVNwYXJlU2hhcmRzRW50cnkSCwoDa2V5GAEgASgNEg0KBXZhbHVlGAIgASgEOgI4ASJZCgRMb2FkEg0KBWxpbWl0GAEgASgNEg8KB3dvcmtpbmcYAiABKA0SDAoEb3BlbhgDIAEoDRIjCgdjbGFzc2VzGAQgAygLMhIudGFybi52MS5DbGFzc0xvYWQiXwoJQ2xhc3NMb2FkEg0KBWNsYXNzGAEgASgJEg8KB3dvcmtpbmcYAiABKA0SDwoHd2FpdGluZxgDIAEoDRIQCghhZG1pdHRlZBgEIAEoBBIPCgdyZWZ1c2VkGAUgASgEIr0BCghUaWRpbmVzcxIVCg1iYWNrbG9nX2Jsb2JzGAEgASgEEhQKDHBhY2tlZF9ibG9icxgCIAEoBBIUCgxwYWNrZWRfYnl0ZXMYAyABKAQSEwoLc21hbGxfYnl0ZXMYBCABKAQSFAoMc2hhcmVkX2J5dGVzGAUgASgEEhQKDHNwYXJzZV9ieXRlcxgGIAEoBBITCgttb3ZlZF9ieXRlcxgHIAEoBBIYChBnaXZlbl9iYWNrX2J5dGVzGAggASgEIo8BCg5SZXBhaXJQcm9ncmVzcxIPCgdydW5uaW5nGAEgASgIEg8KB3NjYW5uZWQYAiABKAQSDwoHZGFtYWdlZBgDIAEoBBIOCgZoZWFsZWQYBCABKAQSFAoMdW5yZXBhaXJhYmxlGAUgASgEEhUKDWJ5dGVzX3dyaXR0ZW4YBiABKAQSDQoFdG90YWwYByABKAQiIQoRQWRvcHREcml2ZVJlcXVlc3QSDAoEcGF0aBgBIAEoCSIzChJBZG9wdERyaXZlUmVzcG9uc2USHQoFZHJpdmUYASABKAsyDi50YXJuLnYxLkRyaXZlIg8KDVJlcGFpclJlcXVlc3QiSQoOUmVwYWlyUmVzcG9uc2USKQoIcHJvZ3Jlc3MYASABKAsyFy50YXJuLnYxLlJlcGFpclByb2dyZXNzEgwKBGRvbmUYAiABKAgiYgoDS2V5EhIKCmFjY2Vzc19rZXkYASABKAkSDAoEbmFtZRgCIAEoCRIrCgdjcmVhdGVkGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRyb290GAQgASgIIiAKEENyZWF0ZUtleVJlcXVlc3QSDAoEbmFtZRgBIAEoCSJCChFDcmVhdGVLZXlSZXNwb25zZRIZCgNrZXkYASABKAsyDC50YXJuLnYxLktleRISCgpzZWNyZXRfa2V5GAIgASgJIhEKD0xpc3RLZXlzUmVxdWVzdCIuChBMaXN0S2V5c1Jlc3BvbnNlEhoKBGtleXMYASADKAsyDC50YXJuLnYxLktleSImChBEZWxldGVLZXlSZXF1ZXN0EhIKCmFjY2Vzc19rZXkYASABKAkiEwoRRGVsZXRlS2V5UmVzcG9uc2UiWwoMTG9naW5SZXF1ZXN0EhIKCmFjY2Vzc19rZXkYASABKAkSEgoKc2VjcmV0X2tleRgCIAEoCRITCgt0dGxfc2Vjb25kcxgDIAEoDRIOCgZjb29raWUYBCABKAgiSwoNTG9naW5SZXNwb25zZRINCgV0b2tlbhgBIAEoCRIrCgdleHBpcmVzGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIPCg1Mb2dvdXRSZXF1ZXN0IhAKDkxvZ291dFJlc3BvbnNlIg8KDVdob0FtSVJlcXVlc3QiUQoOV2hvQW1JUmVzcG9uc2USEgoKYWNjZXNzX2tleRgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBHJvb3QYAyABKAgSDwoHdmVyc2lvbhgEIAEoCTKvBQoMQWRtaW5TZXJ2aWNlEjkKBlN0YXR1cxIWLnRhcm4udjEuU3RhdHVzUmVxdWVzdBoXLnRhcm4udjEuU3RhdHVzUmVzcG9uc2USRQoKQWRvcHREcml2ZRIaLnRhcm4udjEuQWRvcHREcml2ZVJlcXVlc3QaGy50YXJuLnYxLkFkb3B0RHJpdmVSZXNwb25zZRI/CghBZGREcml2ZRIYLnRhcm4udjEuQWRkRHJpdmVSZXF1ZXN0GhkudGFybi52MS5BZGREcml2ZVJlc3BvbnNlEkUKCkRyYWluRHJpdmUSGi50YXJuLnYxLkRyYWluRHJpdmVSZXF1ZXN0GhsudGFybi52MS5EcmFpbkRyaXZlUmVzcG9uc2USSAoLUmVtb3ZlRHJpdmUSGy50YXJuLnYxLlJlbW92ZURyaXZlUmVxdWVzdBocLnRhcm4udjEuUmVtb3ZlRHJpdmVSZXNwb25zZRJFCgpMYWJlbERyaXZlEhoudGFybi52MS5MYWJlbERyaXZlUmVxdWVzdBobLnRhcm4udjEuTGFiZWxEcml2ZVJlc3BvbnNlEjsKBlJlcGFpchIWLnRhcm4udjEuUmVwYWlyUmVxdWVzdBoXLnRhcm4udjEuUmVwYWlyUmVzcG9uc2UwARJCCglDcmVhdGVLZXkSGS50YXJuLnYxLkNyZWF0ZUtleVJlcXVlc3QaGi50YXJuLnYxLkNyZWF0ZUtleVJlc3BvbnNlEj8KCExpc3RLZXlzEhgudGFybi52MS5MaXN0S2V5c1JlcXVlc3QaGS50YXJuLnYxLkxpc3RLZXlzUmVzcG9uc2USQgoJRGVsZXRlS2V5EhkudGFybi52MS5EZWxldGVLZXlSZXF1ZXN0GhoudGFybi52MS5EZWxldGVLZXlSZXNwb25zZTK+AQoOU2Vzc2lvblNlcnZpY2USNgoFTG9naW4SFS50YXJuLnYxLkxvZ2luUmVxdWVzdBoWLnRhcm4udjEuTG9naW5SZXNwb25zZRI5CgZMb2dvdXQSFi50YXJuLnYxLkxvZ291dFJlcXVlc3QaFy50YXJuLnYxLkxvZ291dFJlc3BvbnNlEjkKBldob0FtSRIWLnRhcm4udjEuV2hvQW1JUmVxdWVzdBoXLnRhcm4udjEuV2hvQW1JUmVzcG9uc2VCL1otZ2l0aHViLmNvbS90YXJubGFrZS90YXJuL3Byb3RvL3Rhcm4vdjE7dGFybnYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * @generated from message tarn.v1.StatusRequest
@@ -495,6 +495,11 @@ export type StatusResponse = Message<"tarn.v1.StatusResponse"> & {
    * @generated from field: tarn.v1.Load load = 20;
    */
   load?: Load | undefined;
+
+  /**
+   * @generated from field: tarn.v1.Tidiness tidiness = 21;
+   */
+  tidiness?: Tidiness | undefined;
 };
 
 /**
@@ -588,6 +593,72 @@ export const ClassLoadSchema: GenMessage<ClassLoad> = /*@__PURE__*/
   messageDesc(file_tarn_v1_admin, 13);
 
 /**
+ * Tidiness tells what packing and reclamation did since the start, and what is left to them.
+ *
+ * @generated from message tarn.v1.Tidiness
+ */
+export type Tidiness = Message<"tarn.v1.Tidiness"> & {
+  /**
+   * small ones that wait to be packed, as far as is known
+   *
+   * @generated from field: uint64 backlog_blobs = 1;
+   */
+  backlogBlobs: bigint;
+
+  /**
+   * @generated from field: uint64 packed_blobs = 2;
+   */
+  packedBlobs: bigint;
+
+  /**
+   * @generated from field: uint64 packed_bytes = 3;
+   */
+  packedBytes: bigint;
+
+  /**
+   * of living blobs in whole copies, at the last look at the index
+   *
+   * @generated from field: uint64 small_bytes = 4;
+   */
+  smallBytes: bigint;
+
+  /**
+   * of living blobs in shared stripes, then
+   *
+   * @generated from field: uint64 shared_bytes = 5;
+   */
+  sharedBytes: bigint;
+
+  /**
+   * of garbage in extents, then
+   *
+   * @generated from field: uint64 sparse_bytes = 6;
+   */
+  sparseBytes: bigint;
+
+  /**
+   * out of sparse extents
+   *
+   * @generated from field: uint64 moved_bytes = 7;
+   */
+  movedBytes: bigint;
+
+  /**
+   * of extents that were swept
+   *
+   * @generated from field: uint64 given_back_bytes = 8;
+   */
+  givenBackBytes: bigint;
+};
+
+/**
+ * Describes the message tarn.v1.Tidiness.
+ * Use `create(TidinessSchema)` to create a new message.
+ */
+export const TidinessSchema: GenMessage<Tidiness> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_admin, 14);
+
+/**
  * @generated from message tarn.v1.RepairProgress
  */
 export type RepairProgress = Message<"tarn.v1.RepairProgress"> & {
@@ -634,7 +705,7 @@ export type RepairProgress = Message<"tarn.v1.RepairProgress"> & {
  * Use `create(RepairProgressSchema)` to create a new message.
  */
 export const RepairProgressSchema: GenMessage<RepairProgress> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 14);
+  messageDesc(file_tarn_v1_admin, 15);
 
 /**
  * @generated from message tarn.v1.AdoptDriveRequest
@@ -653,7 +724,7 @@ export type AdoptDriveRequest = Message<"tarn.v1.AdoptDriveRequest"> & {
  * Use `create(AdoptDriveRequestSchema)` to create a new message.
  */
 export const AdoptDriveRequestSchema: GenMessage<AdoptDriveRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 15);
+  messageDesc(file_tarn_v1_admin, 16);
 
 /**
  * @generated from message tarn.v1.AdoptDriveResponse
@@ -670,7 +741,7 @@ export type AdoptDriveResponse = Message<"tarn.v1.AdoptDriveResponse"> & {
  * Use `create(AdoptDriveResponseSchema)` to create a new message.
  */
 export const AdoptDriveResponseSchema: GenMessage<AdoptDriveResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 16);
+  messageDesc(file_tarn_v1_admin, 17);
 
 /**
  * @generated from message tarn.v1.RepairRequest
@@ -683,7 +754,7 @@ export type RepairRequest = Message<"tarn.v1.RepairRequest"> & {
  * Use `create(RepairRequestSchema)` to create a new message.
  */
 export const RepairRequestSchema: GenMessage<RepairRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 17);
+  messageDesc(file_tarn_v1_admin, 18);
 
 /**
  * @generated from message tarn.v1.RepairResponse
@@ -705,7 +776,7 @@ export type RepairResponse = Message<"tarn.v1.RepairResponse"> & {
  * Use `create(RepairResponseSchema)` to create a new message.
  */
 export const RepairResponseSchema: GenMessage<RepairResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 18);
+  messageDesc(file_tarn_v1_admin, 19);
 
 /**
  * @generated from message tarn.v1.Key
@@ -737,7 +808,7 @@ export type Key = Message<"tarn.v1.Key"> & {
  * Use `create(KeySchema)` to create a new message.
  */
 export const KeySchema: GenMessage<Key> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 19);
+  messageDesc(file_tarn_v1_admin, 20);
 
 /**
  * @generated from message tarn.v1.CreateKeyRequest
@@ -756,7 +827,7 @@ export type CreateKeyRequest = Message<"tarn.v1.CreateKeyRequest"> & {
  * Use `create(CreateKeyRequestSchema)` to create a new message.
  */
 export const CreateKeyRequestSchema: GenMessage<CreateKeyRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 20);
+  messageDesc(file_tarn_v1_admin, 21);
 
 /**
  * @generated from message tarn.v1.CreateKeyResponse
@@ -780,7 +851,7 @@ export type CreateKeyResponse = Message<"tarn.v1.CreateKeyResponse"> & {
  * Use `create(CreateKeyResponseSchema)` to create a new message.
  */
 export const CreateKeyResponseSchema: GenMessage<CreateKeyResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 21);
+  messageDesc(file_tarn_v1_admin, 22);
 
 /**
  * @generated from message tarn.v1.ListKeysRequest
@@ -793,7 +864,7 @@ export type ListKeysRequest = Message<"tarn.v1.ListKeysRequest"> & {
  * Use `create(ListKeysRequestSchema)` to create a new message.
  */
 export const ListKeysRequestSchema: GenMessage<ListKeysRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 22);
+  messageDesc(file_tarn_v1_admin, 23);
 
 /**
  * @generated from message tarn.v1.ListKeysResponse
@@ -810,7 +881,7 @@ export type ListKeysResponse = Message<"tarn.v1.ListKeysResponse"> & {
  * Use `create(ListKeysResponseSchema)` to create a new message.
  */
 export const ListKeysResponseSchema: GenMessage<ListKeysResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 23);
+  messageDesc(file_tarn_v1_admin, 24);
 
 /**
  * @generated from message tarn.v1.DeleteKeyRequest
@@ -827,7 +898,7 @@ export type DeleteKeyRequest = Message<"tarn.v1.DeleteKeyRequest"> & {
  * Use `create(DeleteKeyRequestSchema)` to create a new message.
  */
 export const DeleteKeyRequestSchema: GenMessage<DeleteKeyRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 24);
+  messageDesc(file_tarn_v1_admin, 25);
 
 /**
  * @generated from message tarn.v1.DeleteKeyResponse
@@ -840,7 +911,7 @@ export type DeleteKeyResponse = Message<"tarn.v1.DeleteKeyResponse"> & {
  * Use `create(DeleteKeyResponseSchema)` to create a new message.
  */
 export const DeleteKeyResponseSchema: GenMessage<DeleteKeyResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 25);
+  messageDesc(file_tarn_v1_admin, 26);
 
 /**
  * @generated from message tarn.v1.LoginRequest
@@ -874,7 +945,7 @@ export type LoginRequest = Message<"tarn.v1.LoginRequest"> & {
  * Use `create(LoginRequestSchema)` to create a new message.
  */
 export const LoginRequestSchema: GenMessage<LoginRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 26);
+  messageDesc(file_tarn_v1_admin, 27);
 
 /**
  * @generated from message tarn.v1.LoginResponse
@@ -896,7 +967,7 @@ export type LoginResponse = Message<"tarn.v1.LoginResponse"> & {
  * Use `create(LoginResponseSchema)` to create a new message.
  */
 export const LoginResponseSchema: GenMessage<LoginResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 27);
+  messageDesc(file_tarn_v1_admin, 28);
 
 /**
  * @generated from message tarn.v1.LogoutRequest
@@ -909,7 +980,7 @@ export type LogoutRequest = Message<"tarn.v1.LogoutRequest"> & {
  * Use `create(LogoutRequestSchema)` to create a new message.
  */
 export const LogoutRequestSchema: GenMessage<LogoutRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 28);
+  messageDesc(file_tarn_v1_admin, 29);
 
 /**
  * @generated from message tarn.v1.LogoutResponse
@@ -922,7 +993,7 @@ export type LogoutResponse = Message<"tarn.v1.LogoutResponse"> & {
  * Use `create(LogoutResponseSchema)` to create a new message.
  */
 export const LogoutResponseSchema: GenMessage<LogoutResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 29);
+  messageDesc(file_tarn_v1_admin, 30);
 
 /**
  * @generated from message tarn.v1.WhoAmIRequest
@@ -935,7 +1006,7 @@ export type WhoAmIRequest = Message<"tarn.v1.WhoAmIRequest"> & {
  * Use `create(WhoAmIRequestSchema)` to create a new message.
  */
 export const WhoAmIRequestSchema: GenMessage<WhoAmIRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 30);
+  messageDesc(file_tarn_v1_admin, 31);
 
 /**
  * @generated from message tarn.v1.WhoAmIResponse
@@ -967,7 +1038,7 @@ export type WhoAmIResponse = Message<"tarn.v1.WhoAmIResponse"> & {
  * Use `create(WhoAmIResponseSchema)` to create a new message.
  */
 export const WhoAmIResponseSchema: GenMessage<WhoAmIResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 31);
+  messageDesc(file_tarn_v1_admin, 32);
 
 /**
  * AdminService shows and mends the store, and keeps its keys.
