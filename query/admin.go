@@ -37,7 +37,7 @@ func (s *adminService) Status(ctx context.Context, req *tarnv1.StatusRequest) (*
 		Writable: health.Writable, Reason: health.Reason, FailureDomains: uint32(health.Devices), Warnings: health.Warnings,
 		Buckets: uint64(len(buckets)), Started: timestamppb.New(s.started), Repair: progressOf(health.Repair, health.Repairing),
 		Move: moveOf(s.o.Store.Moves()), Placement: health.Placement.String(), Groups: uint32(health.Groups),
-		Load: loadOf(s.o.Gate.Status()),
+		Load:     loadOf(s.o.Gate.Status()),
 		Tidiness: tidinessOf(s.o.Store.Tidiness()),
 	}
 	for _, d := range s.o.Store.Drives() {
