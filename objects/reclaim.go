@@ -65,8 +65,8 @@ func (r *reclamation) run(ctx context.Context) error {
 	return r.empty(ctx)
 }
 
-// victim is an extent of which little is alive.
-type victim struct {
+// thinned is an extent of which little is alive.
+type thinned struct {
 	at          place
 	alive, used int64
 }
@@ -74,7 +74,7 @@ type victim struct {
 // choose takes the sparsest extents first, and seals those that are appended to.
 func (r *reclamation) choose(ctx context.Context, l *liveness) error {
 	held := r.s.pins.held(r.s.host.Clock.Now(), r.s.o.StageKept)
-	var found []victim
+	var found []thinned
 	var used int64
 	for _, m := range r.s.drives.list() {
 		if !m.well() {
@@ -95,12 +95,12 @@ func (r *reclamation) choose(ctx context.Context, l *liveness) error {
 					return err
 				}
 			case alive > 0:
-				found = append(found, victim{at, alive, e.Bytes})
+				found = append(found, thinned{at, alive, e.Bytes})
 			}
 		}
 	}
 	r.s.tidy.looked(l, used, r.s.host.Clock.Now())
-	slices.SortFunc(found, func(a, b victim) int { return cmp.Compare(a.alive*b.used, b.alive*a.used) })
+	slices.SortFunc(found, func(a, b thinned) int { return cmp.Compare(a.alive*b.used, b.alive*a.used) })
 	moved := int64(0)
 	for _, e := range found {
 		if moved += e.alive; moved > reclaimBytes && len(r.victims) > 0 {
