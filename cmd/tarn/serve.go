@@ -98,7 +98,6 @@ func openLake(ctx context.Context, h *host.Host, out io.Writer, s settings, mast
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
 	l.metrics.registry.MustRegister(driveMeters{l.store, h.Clock}, safety{l.store})
-	l.metrics.registry.MustRegister(driveMeters{l.store, h.Clock})
 	l.metrics.tidy(l.store.Tidiness)
 	if err := l.openUpper(ctx, master); err != nil {
 		l.close()
