@@ -26,7 +26,6 @@ type upkeepModel struct {
 	rand   *rand.Rand
 	want   map[string][]byte
 	held   []heldReader
-	wiped  int
 	stop   func()
 	counts map[string]int
 }

@@ -99,13 +99,6 @@ func (p *pins) give(at place, generation uint32) bool {
 	return true
 }
 
-// keep undoes give, for an extent that stays after all.
-func (p *pins) keep(at place) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.mu.given, at)
-}
-
 // claim lets a transaction name stripes, unless some of their bytes are gone.
 func (p *pins) claim(stripes []Stripe) error {
 	p.mu.Lock()

@@ -45,7 +45,6 @@ type event struct {
 	at            float64
 	kind          int
 	stripe, which int
-	round         int // of the shard: an older event is void
 }
 
 const (

@@ -64,9 +64,8 @@ func (s *suite) list(ctx context.Context, dir string) ([]test, error) {
 
 // verdict of one run.
 type verdict struct {
-	failed  bool
-	took    time.Duration
-	reached []int // sites, where they were asked for
+	failed bool
+	took   time.Duration
 }
 
 // run runs one test with a mutant; 0 is none.

@@ -79,7 +79,6 @@ type troubled struct {
 	victims []string // the drives that come to harm; never more than m
 	hung    [parity]atomic.Pointer[chan struct{}]
 	stalled atomic.Pointer[chan struct{}] // every operation waits: the process is paused
-	kills   int
 	harm    map[string]int
 
 	mu    sync.Mutex // held while there is no store

@@ -51,12 +51,12 @@ func TestRotationStaysAsItIs(t *testing.T) {
 
 // neighbourhood is encoded rows around a centroid.
 type neighbourhood struct {
-	centroid  []float32
-	rows      [][]float32
-	chunks    []byte
-	wide      []int8
-	add, mul  []float32
-	width, at int
+	centroid []float32
+	rows     [][]float32
+	chunks   []byte
+	wide     []int8
+	add, mul []float32
+	width    int
 }
 
 func encode(metric distance.Metric, centroid []float32, rows [][]float32) *neighbourhood {
