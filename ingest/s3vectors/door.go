@@ -146,7 +146,7 @@ func (d *Door) serve(w http.ResponseWriter, r *http.Request, name string) (who s
 		return "", nil, err
 	}
 	defer connection.End()
-	signed, body, err := d.verify.VerifyBuffered(r, payloadBytesMax)
+	signed, body, err := d.verify.VerifyBuffered(through(connection, r), payloadBytesMax)
 	if err != nil {
 		return "", nil, err
 	}
