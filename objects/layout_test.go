@@ -398,12 +398,11 @@ func TestALateCommitThatNamesADriveThatLeftIsRepaired(t *testing.T) {
 	if _, err := s.Commit(context.Background(), tx); err != nil {
 		t.Fatal(err)
 	}
-	if s.repairs.queued() != 1 {
-		t.Errorf("%d stripes wait for repair", s.repairs.queued())
-	}
-	report, err := s.Repair(context.Background(), RepairOptions{trusting: true, queued: true})
-	if err != nil || report.Healed != 1 {
+	// The store may be repairing it by itself already; only what is queued is looked at.
+	if report, err := s.Repair(context.Background(), RepairOptions{trusting: true, queued: true}); err != nil || report.Unrepairable > 0 {
 		t.Errorf("%+v, %v", report, err)
 	}
-	wholeAgain(t, s)
+	if r, err := s.Redundancy(context.Background()); err != nil || r.Lost > 0 || r.Spare[0] > 0 || r.Spare[1] > 0 {
+		t.Errorf("a shard is still missing: %+v, %v", r, err)
+	}
 }
