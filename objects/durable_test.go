@@ -185,7 +185,10 @@ func TestNothingIsFormattedUnasked(t *testing.T) {
 }
 
 // timePasses lets the store's background work go on.
-func timePasses(h *host.Host) (stop func()) {
+func timePasses(h *host.Host) (stop func()) { return hurrying(h, 20*time.Millisecond) }
+
+// hurrying lets so much of a host's time pass in each millisecond of ours.
+func hurrying(h *host.Host, each time.Duration) (stop func()) {
 	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -194,7 +197,7 @@ func timePasses(h *host.Host) (stop func()) {
 			case <-quit:
 				return
 			case <-time.After(time.Millisecond):
-				hosttest.ClockOf(h).Advance(20 * time.Millisecond)
+				hosttest.ClockOf(h).Advance(each)
 			}
 		}
 	}()

@@ -93,23 +93,6 @@ func openPatient(t testing.TB, h *host.Host) *objects.Store {
 	return s
 }
 
-// passing lets the time of a host pass, faster than ours.
-func passing(h *host.Host) (stop func()) {
-	quit, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-quit:
-				return
-			case <-time.After(time.Millisecond):
-				hosttest.ClockOf(h).Advance(50 * time.Millisecond)
-			}
-		}
-	}()
-	return func() { close(quit); <-done }
-}
-
 // prepareUpkeep gives a disk on which there is work, and what is seen of it.
 func prepareUpkeep(t testing.TB, u upkeep) (*host.Host, string) {
 	h := hosttest.New(1)
@@ -130,7 +113,7 @@ func prepareUpkeep(t testing.TB, u upkeep) (*host.Host, string) {
 func cutUpkeep(t testing.TB, u upkeep, base *host.Host, seen string, n, seed int64) bool {
 	h := hosttest.Reboot(base, 100+n)
 	s := openPatient(t, h)
-	stop := passing(h)
+	stop := objects.Hurrying(h, 50*time.Millisecond)
 	hosttest.DiskOf(h).CutAfter(n)
 	err := u.act(s)
 	cut := hosttest.DiskOf(h).Cut()

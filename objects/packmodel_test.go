@@ -42,24 +42,7 @@ func (m *upkeepModel) open() {
 	o := durableOptions(m.h)
 	o.DriveTimeout, o.PartBytesMin = 9999*time.Hour, 1
 	m.s = openDurable(m.t, o)
-	m.stop = hurrying(m.h)
-}
-
-// hurrying lets a second pass in a millisecond.
-func hurrying(h *host.Host) (stop func()) {
-	quit, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-quit:
-				return
-			case <-time.After(time.Millisecond):
-				hosttest.ClockOf(h).Advance(time.Second)
-			}
-		}
-	}()
-	return func() { close(quit); <-done }
+	m.stop = hurrying(m.h, time.Second)
 }
 
 func (m *upkeepModel) close() {

@@ -99,7 +99,7 @@ func (w *world) pack() error {
 	if err == nil {
 		err = w.sweep()
 	}
-	if len(w.failing) > 0 {
+	if len(w.failing) > 0 || w.readOnly(err) {
 		return nil // drives that fail take nothing
 	}
 	return err

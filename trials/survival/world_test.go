@@ -278,7 +278,7 @@ func (w *world) do(r request) {
 			r.done()
 		}
 	case err != nil && want != nil:
-	case err != nil && len(w.failing) > 0:
+	case err != nil && (len(w.failing) > 0 || w.readOnly(err)):
 		w.settle(err, next, before, after)
 	default:
 		w.fatal("%s: %v, model %v", r.name, err, want)
@@ -290,6 +290,14 @@ func (w *world) do(r request) {
 			w.fatal("%s: the store shows\n%s\nmodel\n%s", r.name, got, now)
 		}
 	}
+}
+
+// readOnly is a refusal that m drives explain which came to harm: one that was
+// emptied or has failed takes no writes until it is looked at again.
+func (w *world) readOnly(err error) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.mu.damaged) >= parity && errors.Is(err, objects.ErrReadOnly)
 }
 
 // settle finds out what a request did that failed because of drives.

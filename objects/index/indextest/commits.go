@@ -45,8 +45,8 @@ func versionsGrow(t *testing.T, i index.Index) {
 func slicesAreOwn(t *testing.T, i index.Index) {
 	m := put("key", "value")
 	must(t, i, m)
-	copy(m.Key, "XXX")
-	copy(m.Value, "XXXXX")
+	copy(m.Key, "###")
+	copy(m.Value, "#####")
 	item := want(t, i, "key", "value")
 	copy(item.Value, "YYYYY")
 	want(t, i, "key", "value")
