@@ -23,25 +23,12 @@ const (
 // runClients tells how much memory the server takes for very many large puts at
 // once, slow ones among them, which give up when the others are done.
 func runClients(out io.Writer, o options) (err error) {
-	dir, err := o.folder("clients")
+	s, err := o.startStore("clients")
 	if err != nil {
 		return err
 	}
-	tarn, err := startTarn(o.binary, dir, benchKeys)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, tarn.stop()) }()
-	t := &target{name: "tarn", child: tarn, keys: benchKeys}
-	c, err := t.connect()
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	if err := c.makeBucket(); err != nil {
-		return err
-	}
-	m := &many{t: t, body: newRepeated(int64(o.large) << 20), done: make(chan struct{})}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	m := &many{t: s.target, body: newRepeated(int64(o.large) << 20), done: make(chan struct{})}
 	if err := m.run(); err != nil {
 		return err
 	}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 )
@@ -13,6 +15,44 @@ type target struct {
 	keys credentials
 	ring func(kind string) int64 // objects of a kind after which puts begin anew; 0: never
 }
+
+// store is a `tarn serve` of its own folders, with the bucket in it.
+type store struct {
+	*target
+	binary, dir string
+}
+
+// startStore serves an empty store in the folder of a part.
+func (o options) startStore(part string) (*store, error) {
+	dir, err := o.folder(part)
+	if err != nil {
+		return nil, err
+	}
+	s := &store{binary: o.binary, dir: dir}
+	if err := s.restart(); err != nil {
+		return nil, err
+	}
+	c, err := s.connect()
+	if err == nil {
+		err = c.makeBucket()
+		c.close()
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.kill())
+	}
+	return s, nil
+}
+
+// restart serves the folders that are there.
+func (s *store) restart() error {
+	c, err := startTarn(s.binary, s.dir, benchKeys)
+	if err == nil {
+		s.target = &target{name: "tarn", child: c, keys: benchKeys, ring: func(string) int64 { return 0 }}
+	}
+	return err
+}
+
+func (s *store) data() string { return filepath.Join(s.dir, "tarn-data") }
 
 func (t *target) connect() (*connection, error) { return dial(t.address, t.keys) }
 

@@ -11,17 +11,18 @@ import (
 )
 
 type options struct {
-	binary string
-	dir    string
-	rounds int
-	span   time.Duration
-	listed int64
-	jobs   string
-	parts  string
-	keep   bool
-	large  int
-	lost   int
-	settle time.Duration
+	binary  string
+	dir     string
+	rounds  int
+	span    time.Duration
+	listed  int64
+	jobs    string
+	parts   string
+	keep    bool
+	large   int
+	lost    int
+	objects int64
+	settle  time.Duration
 }
 
 func main() {
@@ -45,9 +46,10 @@ func parse() options {
 	flag.DurationVar(&o.span, "span", 2*time.Second, "length of each job in each round")
 	flag.Int64Var(&o.listed, "listed", 50_000, "keys in the bucket that is listed, in thousands")
 	flag.StringVar(&o.jobs, "jobs", "", "jobs to do, by the beginnings of their names, separated by commas (default: all)")
-	flag.StringVar(&o.parts, "parts", "rounds,space", "parts to do: rounds, space, clients, rebuild")
+	flag.StringVar(&o.parts, "parts", "rounds,space", "parts to do: rounds, space, clients, rebuild, overload")
 	flag.IntVar(&o.large, "large", 100, "MiB of each put of the part clients")
 	flag.IntVar(&o.lost, "lost", 150, "objects of 10 MiB in the store that loses a drive")
+	flag.Int64Var(&o.objects, "objects", 50_000, "objects of 4 KiB of the part space")
 	flag.DurationVar(&o.settle, "settle", time.Minute, "how long the part space waits for small objects to be packed")
 	flag.BoolVar(&o.keep, "keep", false, "leave the folder behind")
 	flag.Parse()
@@ -68,10 +70,11 @@ func (o options) does(job string) bool {
 
 // part names what run can do.
 var parts = map[string]func(io.Writer, options) error{
-	"rounds":  runRounds,
-	"space":   runSpace,
-	"clients": runClients,
-	"rebuild": runRebuild,
+	"rounds":   runRounds,
+	"space":    runSpace,
+	"clients":  runClients,
+	"rebuild":  runRebuild,
+	"overload": runOverload,
 }
 
 func run(out io.Writer, o options) (err error) {
@@ -107,26 +110,22 @@ func (o options) folder(name string) (string, error) {
 var benchKeys = credentials{"BENCHACCESSKEY000001", "benchSecretKey00000000000000000000000001"}
 
 func runRounds(out io.Writer, o options) (err error) {
-	dir, err := o.folder("rounds")
+	s, err := o.startStore("rounds")
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, s.stop()) }()
 	r := &rounds{o: o, out: out, small: newBodies(small, 1), large: newBodies(large, 2), listed: max(o.listed/1000, 1) * 1000, seen: map[string]map[string][]measure{}}
-	tarn, err := startTarn(o.binary, dir, benchKeys)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, tarn.stop()) }()
-	bare, err := startBare(dir, benchKeys)
+	bare, err := startBare(s.dir, benchKeys)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, bare.kill()) }()
-	if r.disk, err = newRawDisk(dir, 6); err != nil {
+	if r.disk, err = newRawDisk(s.dir, 6); err != nil {
 		return err
 	}
 	defer r.disk.close()
-	r.tarn = &target{name: "tarn", child: tarn, keys: benchKeys, ring: func(string) int64 { return 0 }}
+	r.tarn = s.target
 	r.bare = &target{name: "bare", child: bare, keys: benchKeys, ring: bareRing}
 	if err := r.fill(); err != nil {
 		return err

@@ -15,15 +15,12 @@ const stillFor = 6 * time.Second
 // runRebuild loses a drive of a store, first an idle one and then one under load,
 // and tells how fast it is filled again and what readers notice.
 func runRebuild(out io.Writer, o options) error {
-	dir, err := o.folder("rebuild")
+	s, err := o.startStore("rebuild")
 	if err != nil {
 		return err
 	}
-	r := &rebuild{o: o, dir: dir, small: newBodies(small, 5)}
-	if err := r.start(); err != nil {
-		return err
-	}
-	defer func() { _ = r.t.kill() }()
+	r := &rebuild{store: s, lost: int64(o.lost), small: newBodies(small, 5)}
+	defer func() { _ = r.kill() }()
 	if err := r.fill(); err != nil {
 		return err
 	}
@@ -44,40 +41,23 @@ func runRebuild(out io.Writer, o options) error {
 }
 
 type rebuild struct {
-	o     options
-	dir   string
-	t     *target
+	*store
+	lost  int64 // large objects
 	small *bodies
 }
 
 const rebuildSmall = 2000 // objects that are read meanwhile
 
-func (r *rebuild) start() error {
-	c, err := startTarn(r.o.binary, r.dir, benchKeys)
-	if err == nil {
-		r.t = &target{name: "tarn", child: c, keys: benchKeys}
-	}
-	return err
-}
-
 func (r *rebuild) fill() error {
-	c, err := r.t.connect()
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	if err := c.makeBucket(); err != nil {
-		return err
-	}
 	b := newBodies(large, 6)
-	_, err1 := r.t.load(4, 0, int64(r.o.lost), func(c *connection, i int64) error { return c.putObject(path("large/", i), b, i) }).run()
-	_, err2 := r.t.load(16, 0, rebuildSmall, func(c *connection, i int64) error { return c.putObject(path("small/", i), r.small, i) }).run()
+	_, err1 := r.load(4, 0, r.lost, func(c *connection, i int64) error { return c.putObject(path("large/", i), b, i) }).run()
+	_, err2 := r.load(16, 0, rebuildSmall, func(c *connection, i int64) error { return c.putObject(path("small/", i), r.small, i) }).run()
 	return errors.Join(err1, err2)
 }
 
 // reads is the p99 of a second of small gets.
 func (r *rebuild) reads() (time.Duration, error) {
-	took, err := r.t.load(16, time.Second, 0, func(c *connection, i int64) error {
+	took, err := r.load(16, time.Second, 0, func(c *connection, i int64) error {
 		i = i * 7919 % rebuildSmall
 		return c.getObject(path("small/", i), r.small, i)
 	}).run()
@@ -86,12 +66,12 @@ func (r *rebuild) reads() (time.Duration, error) {
 
 // lose empties a drive's folder while the server is down, and waits until it is filled again.
 func (r *rebuild) lose(name string, loaded bool) (perSecond float64, p99 time.Duration, err error) {
-	folder := filepath.Join(r.dir, "tarn-data", name)
+	folder := filepath.Join(r.data(), name)
 	want, err := footprintOf(folder)
 	if err != nil {
 		return 0, 0, err
 	}
-	if err := errors.Join(r.t.stop(), os.RemoveAll(folder), r.start()); err != nil {
+	if err := errors.Join(r.stop(), os.RemoveAll(folder), r.restart()); err != nil {
 		return 0, 0, err
 	}
 	began, grew, most := time.Now(), time.Now(), int64(0)
