@@ -74,20 +74,30 @@ func (h *heldSnapshot) Close() error {
 
 // Commit makes txn durable. ErrStageTooOld: it names bytes that were not
 // committed within Options.StageKept, and are gone.
-func (c committing) Commit(ctx context.Context, txn index.Txn) (index.Result, error) {
-	ticket := c.pins.commits.enter()
-	defer c.pins.commits.leave(ticket)
-	stripes := stripesNamed(txn.Mutations)
-	if len(stripes) == 0 {
-		return c.Index.Commit(ctx, txn)
-	}
-	if err := c.pins.claim(stripes); err != nil {
-		return index.Result{}, fmt.Errorf("commit: %w", err)
-	}
-	res, err := c.Index.Commit(ctx, txn)
+func (c committing) Commit(ctx context.Context, txn index.Txn) (res index.Result, err error) {
+	err = c.pins.naming(txn.Mutations, func() error {
+		res, err = c.Index.Commit(ctx, txn)
+		return err
+	})
 	if err == nil {
-		c.pins.committed(stripes)
 		c.backlog.noted(txn.Mutations)
 	}
 	return res, err
+}
+
+// naming commits mutations of which a sweep gives back nothing that they name, from
+// before the look at what was given back until their fate is known. ErrStageTooOld:
+// it was given back, and nothing was committed.
+func (p *pins) naming(mutations []index.Mutation, commit func() error) error {
+	ticket := p.commits.enter()
+	defer p.commits.leave(ticket)
+	stripes := stripesNamed(mutations)
+	if err := p.claim(stripes); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	err := commit()
+	if err == nil {
+		p.committed(stripes)
+	}
+	return err
 }

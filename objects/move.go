@@ -211,7 +211,7 @@ func (m *mover) root(ctx context.Context) error {
 // moved is what was done for one value.
 type moved struct {
 	mu      sync.Mutex
-	placed  map[[16]byte]Stripe          // before, for a value that changed meanwhile
+	placed  map[[16]byte][]placing       // before, for a value that changed meanwhile
 	seen    map[[16]byte]bool            // stripes that wanted places; true: they lack nothing now
 	lost    map[[16]byte]durability.Loss // stripes with fewer than k good shards
 	changed int                          // stripes with new places
@@ -231,8 +231,15 @@ func (d *moved) apply(ctx context.Context, m *mover, blobs []Blob) error {
 	return group.Wait()
 }
 
+// placing is a new place for one shard.
+type placing struct {
+	shard    int
+	from, to Shard
+}
+
 func (d *moved) stripe(ctx context.Context, m *mover, st *Stripe) error {
-	if d.again(st) || m.hopeless(st.ID) {
+	d.again(st)
+	if m.hopeless(st.ID) {
 		return nil
 	}
 	todo := m.want(ctx, st)
@@ -262,17 +269,22 @@ func (d *moved) stripe(ctx context.Context, m *mover, st *Stripe) error {
 	return nil
 }
 
-// again takes what was done for a stripe before its value changed.
-func (d *moved) again(st *Stripe) bool {
+// again gives a stripe the places that were found before its value changed, but for
+// shards that have others by now: another mover's, whose old ones may be swept
+// already.
+func (d *moved) again(st *Stripe) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	done, ok := d.placed[st.ID]
-	if ok {
-		*st = done
+	changed := false
+	for _, p := range d.placed[st.ID] {
+		if p.shard < len(st.Shards) && st.Shards[p.shard] == p.from {
+			st.Shards[p.shard], changed = p.to, true
+		}
+	}
+	if changed {
 		d.changed++
 		d.seen[st.ID] = true
 	}
-	return ok
 }
 
 func (d *moved) add(st *Stripe, b *rebuilding, placed int) {
@@ -286,12 +298,14 @@ func (d *moved) add(st *Stripe, b *rebuilding, placed int) {
 	if placed == 0 {
 		return
 	}
+	if d.placed == nil {
+		d.placed = map[[16]byte][]placing{}
+	}
+	for i, to := range b.stripe.Shards {
+		if from := st.Shards[i]; from != to {
+			d.placed[st.ID] = append(d.placed[st.ID], placing{i, from, to})
+		}
+	}
 	*st = b.stripe
 	d.changed++
-	if len(b.todo) == 0 {
-		if d.placed == nil {
-			d.placed = map[[16]byte]Stripe{}
-		}
-		d.placed[st.ID] = b.stripe
-	}
 }

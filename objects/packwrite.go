@@ -134,16 +134,19 @@ func (p *packer) count(b *bale, applied []bool) {
 }
 
 // upkeep commits a transaction of the store's own, and learns its fate.
-func (s *Store) upkeep(ctx context.Context, txn index.Txn) (index.Result, error) {
+func (s *Store) upkeep(ctx context.Context, txn index.Txn) (res index.Result, err error) {
 	if _, err := io.ReadFull(s.host.Entropy, txn.RequestID[:]); err != nil {
 		return index.Result{}, fmt.Errorf("draw a request id: %w", err)
 	}
-	res, err := s.idx.Commit(ctx, txn)
-	for range swapTries {
-		if !errors.Is(err, index.ErrUnknown) || ctx.Err() != nil {
-			break
-		}
+	err = s.pins.naming(txn.Mutations, func() error {
 		res, err = s.idx.Commit(ctx, txn)
-	}
+		for range swapTries {
+			if !errors.Is(err, index.ErrUnknown) || ctx.Err() != nil {
+				break
+			}
+			res, err = s.idx.Commit(ctx, txn)
+		}
+		return err
+	})
 	return res, err
 }

@@ -2,6 +2,7 @@ package objects
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/tarnlake/tarn/objects/index"
@@ -88,8 +89,28 @@ func (s *Store) swapAll(ctx context.Context, batch []*swap) ([]bool, error) {
 		})
 	}
 	res, err := s.upkeep(ctx, txn)
+	if errors.Is(err, ErrStageTooOld) {
+		return s.swapEach(ctx, batch)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("swap %d values: %w", len(batch), err)
 	}
 	return res.Applied, nil
+}
+
+// swapEach swaps one by one where some name bytes that a sweep gave back. The values
+// of those have changed: what a value names is not given back.
+func (s *Store) swapEach(ctx context.Context, batch []*swap) ([]bool, error) {
+	if len(batch) == 1 {
+		return []bool{false}, nil
+	}
+	var applied []bool
+	for _, one := range batch {
+		won, err := s.swapAll(ctx, []*swap{one})
+		if err != nil {
+			return nil, err
+		}
+		applied = append(applied, won...)
+	}
+	return applied, nil
 }
