@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -211,7 +212,7 @@ func (m *mover) root(ctx context.Context) error {
 // moved is what was done for one value.
 type moved struct {
 	mu      sync.Mutex
-	placed  map[[16]byte][]placing       // before, for a value that changed meanwhile
+	placed  map[[16]byte]replaced        // before, for a value that changed meanwhile
 	seen    map[[16]byte]bool            // stripes that wanted places; true: they lack nothing now
 	lost    map[[16]byte]durability.Loss // stripes with fewer than k good shards
 	changed int                          // stripes with new places
@@ -231,14 +232,13 @@ func (d *moved) apply(ctx context.Context, m *mover, blobs []Blob) error {
 	return group.Wait()
 }
 
-// placing is a new place for one shard.
-type placing struct {
-	shard    int
-	from, to Shard
-}
+// replaced is a stripe with new places, and the one from which it was made.
+type replaced struct{ from, to Stripe }
 
 func (d *moved) stripe(ctx context.Context, m *mover, st *Stripe) error {
-	d.again(st)
+	if d.again(st) {
+		return nil
+	}
 	if m.hopeless(st.ID) {
 		return nil
 	}
@@ -269,22 +269,20 @@ func (d *moved) stripe(ctx context.Context, m *mover, st *Stripe) error {
 	return nil
 }
 
-// again gives a stripe the places that were found before its value changed, but for
-// shards that have others by now: another mover's, whose old ones may be swept
-// already.
-func (d *moved) again(st *Stripe) {
+// again takes what was done for a stripe before its value changed, unless the stripe
+// did: another mover has given shards of it places then, the old ones of which may
+// be swept already, and the new ones on the same drives as ours.
+func (d *moved) again(st *Stripe) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	changed := false
-	for _, p := range d.placed[st.ID] {
-		if p.shard < len(st.Shards) && st.Shards[p.shard] == p.from {
-			st.Shards[p.shard], changed = p.to, true
-		}
+	done, ok := d.placed[st.ID]
+	if !ok || !slices.Equal(st.Shards, done.from.Shards) {
+		return false
 	}
-	if changed {
-		d.changed++
-		d.seen[st.ID] = true
-	}
+	*st = done.to
+	d.changed++
+	d.seen[st.ID] = true
+	return true
 }
 
 func (d *moved) add(st *Stripe, b *rebuilding, placed int) {
@@ -298,13 +296,11 @@ func (d *moved) add(st *Stripe, b *rebuilding, placed int) {
 	if placed == 0 {
 		return
 	}
-	if d.placed == nil {
-		d.placed = map[[16]byte][]placing{}
-	}
-	for i, to := range b.stripe.Shards {
-		if from := st.Shards[i]; from != to {
-			d.placed[st.ID] = append(d.placed[st.ID], placing{i, from, to})
+	if len(b.todo) == 0 {
+		if d.placed == nil {
+			d.placed = map[[16]byte]replaced{}
 		}
+		d.placed[st.ID] = replaced{*st, b.stripe}
 	}
 	*st = b.stripe
 	d.changed++

@@ -48,8 +48,12 @@ func TestARepairThatAMoveOvertakesKeepsWhatWasMoved(t *testing.T) {
 	if err != nil || report.Healed != 1 || len(left) != 2 {
 		t.Fatalf("%+v, %v, %d places left", report, err, len(left))
 	}
-	now := stripesOf(t, s, key)[0]
+	now, on := stripesOf(t, s, key)[0], map[uint16]bool{}
 	for i, sh := range now.Shards {
+		if on[sh.Drive] {
+			t.Errorf("two shards lie on drive %d", sh.Drive)
+		}
+		on[sh.Drive] = true
 		moved := sh != old.Shards[i]
 		if want := i < 3; moved != want {
 			t.Errorf("shard %d: moved %v, not %v", i, moved, want)
