@@ -10,7 +10,7 @@
 //	                                     tail record                ▼
 //	                     memory:  tail, each row in the delta of its neighbourhood
 //	                                                                │ upkeep, one transaction a step
-//	                     segments: blocks of neighbourhoods  ◄──────┤
+//	                     segments: blocks, and their lexicons ◄─────┤
 //	                     row files, open to others           ◄──────┘
 //
 //	Query ──► barrier ──► order of centroids ──► blocks and deltas of the nearest ──► filter, alive? ──► best k

@@ -82,6 +82,7 @@ type Engine struct {
 	host     *host.Host
 	index    index.Index
 	cache    *cache
+	shelf    *shelf
 	handover *handover
 	follower follower
 
@@ -103,7 +104,7 @@ type indexName struct{ bucket, name string }
 // loaded when they are first used.
 func Open(ctx context.Context, o Options) (*Engine, error) {
 	o.fill()
-	e := &Engine{o: o, host: o.Store.Host(), index: o.Store.Index(), cache: newCache(o.Store, o.CacheBytes), handover: newHandover(), kick: make(chan struct{}, 1)}
+	e := &Engine{o: o, host: o.Store.Host(), index: o.Store.Index(), cache: newCache(o.Store, o.CacheBytes), shelf: newShelf(o.CacheBytes / 4), handover: newHandover(), kick: make(chan struct{}, 1)}
 	e.mu.byName = map[indexName]*opened{}
 	e.mu.byInc = map[incarnation]*opened{}
 	e.mu.named = map[string]int{}

@@ -136,6 +136,7 @@ func (e *Engine) DeleteIndex(ctx context.Context, bucket, name string) error {
 		var failed *index.ConditionError
 		if err == nil {
 			e.cache.evict(rec.inc)
+			e.shelf.evict(rec.inc)
 			return nil
 		}
 		if !errors.As(err, &failed) {

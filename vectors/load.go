@@ -424,15 +424,21 @@ func (o *opened) readSegment(ctx context.Context, seq uint64, value []byte) (*se
 	if err != nil {
 		return nil, err
 	}
-	if len(blobs) != 1 || int64(rec.head) > blobs[0].Bytes {
+	if len(blobs) != rec.blobs() || int64(rec.head) > blobs[0].Bytes {
 		return nil, fmt.Errorf("%w: segment record of %d blobs", ErrCorrupt, len(blobs))
+	}
+	var words lexiconFile
+	if rec.lexicon > 0 {
+		if words = (lexiconFile{blobs[1], rec.lexicon}); int64(rec.lexicon) > blobs[1].Bytes {
+			return nil, fmt.Errorf("%w: head of a lexicon of %d bytes in %d", ErrCorrupt, rec.lexicon, blobs[1].Bytes)
+		}
 	}
 	head := make([]byte, rec.head)
 	if err := o.e.o.Store.ReadBlob(ctx, blobs[0], head, 0); err != nil {
 		return nil, fmt.Errorf("read the directory of segment %d: %w", seq, err)
 	}
 	entries, err := segment.Directory(head, seq, blobs[0].Bytes)
-	return newSegmentFile(o.rec.inc, seq, blobs[0], entries, rec.rows), err
+	return newSegmentFile(o.rec.inc, seq, blobs[0], words, entries, rec.rows), err
 }
 
 func (o *opened) readSuperseded(ctx context.Context, value []byte) ([]uint64, error) {

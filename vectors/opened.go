@@ -228,11 +228,14 @@ func (o *opened) moveSegment(d *delta, c change) error {
 		return err
 	}
 	old := o.mu.view.segments[seq]
-	if old == nil || len(blobs) != 1 || blobs[0].Bytes != old.blob.Bytes {
+	if old == nil || len(blobs) != 1+min(1, old.lexicon.head) || blobs[0].Bytes != old.blob.Bytes {
 		return errUnknownMoved
 	}
 	moved := *old
 	moved.blob = blobs[0]
+	if len(blobs) > 1 {
+		moved.lexicon.blob = blobs[1]
+	}
 	d.structural, d.segments[seq] = true, &moved
 	return nil
 }
@@ -317,6 +320,12 @@ func (o *opened) deltas(m *moment, id uint32) []ref {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	return slices.Clip(m.view.deltas[id])
+}
+
+func (o *opened) hasDeltas(m *moment, id uint32) bool {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return len(m.view.deltas[id]) > 0
 }
 
 // alive reports whether row i of a block was alive at the moment.

@@ -62,13 +62,25 @@ func (p *probing) next() (v visit, ok bool) {
 	if p.left <= 0 && p.matches >= p.needed && p.ranking.limit.full() {
 		return v, false
 	}
-	id, ok := p.order.Next()
+	h, ok := p.following()
 	if !ok {
 		return v, false
 	}
 	p.left--
-	h := p.m.homes[id]
 	return visit{home: h, probe: p.ranking.query.At(h.centroid)}, true
+}
+
+// following is the next neighbourhood that may have something.
+func (p *probing) following() (*home, bool) {
+	for {
+		id, ok := p.order.Next()
+		if !ok {
+			return nil, false
+		}
+		if h := p.m.homes[id]; p.chosen == nil || p.chosen.inHome(h) > 0 || p.o.hasDeltas(&p.m, id) {
+			return h, true
+		}
+	}
 }
 
 // peek takes what is in memory, and reports whether something must be read.
@@ -116,7 +128,9 @@ func (p *probing) look(v *visit) {
 	p.explain.Probed++
 	p.deltas(v.home.id)
 	for i, b := range v.blocks {
-		if b.Coded() {
+		if p.chosen != nil {
+			p.selected(b, &v.home.parts[i], &v.probe)
+		} else if b.Coded() {
 			p.coded(b, &v.home.parts[i], &v.probe)
 		} else {
 			p.block(b)

@@ -43,9 +43,21 @@ type Explain struct {
 	Reranked       int64 // of them, compared a second time with full numbers
 	BytesRead      int64 // from the store; the rest was in memory
 	Exact          bool
+	Plan           Plan    // how the filter was applied; "" where there was none
+	Selected       int64   // rows that the filter means, the superseded among them; 0 with PlanDocuments
 	Recall         float64 // the index's last measurement
 	Took           time.Duration
 }
+
+// Plan is how a query applies its filter.
+type Plan string
+
+// The plans.
+const (
+	PlanMatches   Plan = "matches"   // all rows that it means are compared
+	PlanBitmap    Plan = "bitmap"    // they are scanned, the nearest neighbourhoods first
+	PlanDocuments Plan = "documents" // every row's metadata is looked at, as no list tells
+)
 
 // Answer is the nearest neighbours, the nearest first.
 type Answer struct {
@@ -134,7 +146,8 @@ type scan struct {
 	m       moment
 	query   *distance.Query
 	filter  *filter.Filter
-	without string // a key that is left out
+	chosen  *selection // nil: documents tell what the filter means
+	without string     // a key that is left out
 	best    best
 	ranking *ranking // while probing
 	matches int      // seen so far that were evaluated and passed
@@ -151,6 +164,9 @@ func newScan(o *opened, q *distance.Query, f *filter.Filter, k int, without stri
 }
 
 func (s *scan) run(ctx context.Context, r *Request) error {
+	if err := s.choose(ctx); err != nil {
+		return err
+	}
 	probes := r.Probes
 	if probes == 0 {
 		probes = automaticProbes(&s.m, r.TopK)
@@ -161,9 +177,7 @@ func (s *scan) run(ctx context.Context, r *Request) error {
 	s.ranking = newRanking(s.best.k, s)
 	defer s.ranking.release()
 	if s.filter != nil {
-		// As many matches are wanted as an unfiltered query compares vectors, or
-		// half: then the matches are as densely searched as all vectors are.
-		s.needed = max(s.needed, probes*s.m.rows/(2*len(s.m.homes)))
+		s.densely(probes)
 	}
 	return s.probe(ctx, probes)
 }
@@ -185,6 +199,9 @@ func automaticProbes(m *moment, topK int) int {
 func (s *scan) everything(ctx context.Context) error {
 	s.explain.Exact = true
 	s.explain.Probed = len(s.m.homes)
+	if s.chosen != nil {
+		return s.everyChosen(ctx)
+	}
 	for _, p := range s.m.tail {
 		if p.block != nil {
 			s.block(p.block)

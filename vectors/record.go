@@ -239,17 +239,39 @@ func decodeTailRecord(b []byte) (t tailRecord, err error) {
 	return t, f.end("tail")
 }
 
-// segmentRecord: bytes of header and directory 4, rows 4. Its envelope holds the blob.
-type segmentRecord struct{ head, rows int }
+// segmentRecord: bytes of header and directory 4, rows 4; in version 2, where the segment has a lexicon,
+// bytes of that one's head 4. Its envelope holds the blob, and that of the lexicon.
+type segmentRecord struct{ head, rows, lexicon int }
 
 func (s segmentRecord) encode() []byte {
 	w := newWriter()
 	w.u32(uint32(s.head))
 	w.u32(uint32(s.rows))
+	if s.lexicon > 0 {
+		w.b[0] = segmentRecordVersion
+		w.u32(uint32(s.lexicon))
+	}
 	return w.b
 }
 
+const segmentRecordVersion = 2
+
+func (s segmentRecord) blobs() int {
+	if s.lexicon > 0 {
+		return 2
+	}
+	return 1
+}
+
 func decodeSegmentRecord(b []byte) (s segmentRecord, err error) {
+	if len(b) > 0 && b[0] == segmentRecordVersion {
+		f := &fields{b: b[1:]}
+		s.head, s.rows, s.lexicon = int(f.u32()), int(f.u32()), int(f.u32())
+		if f.err == nil && s.lexicon == 0 {
+			f.fail("no lexicon")
+		}
+		return s, f.end("segment")
+	}
 	f := open(b, "segment")
 	s.head, s.rows = int(f.u32()), int(f.u32())
 	return s, f.end("segment")

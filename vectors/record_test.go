@@ -42,8 +42,11 @@ var records = []struct {
 		(&tailRecord{2, []uint64{7}}).encode,
 		func(b []byte) (any, error) { return decodeTailRecord(b) }, tailRecord{2, []uint64{7}}},
 	{"segment", "01" + "40000000" + "05000000",
-		segmentRecord{64, 5}.encode,
-		func(b []byte) (any, error) { return decodeSegmentRecord(b) }, segmentRecord{64, 5}},
+		segmentRecord{64, 5, 0}.encode,
+		func(b []byte) (any, error) { return decodeSegmentRecord(b) }, segmentRecord{64, 5, 0}},
+	{"segment with a lexicon", "02" + "40000000" + "05000000" + "09000000",
+		segmentRecord{64, 5, 9}.encode,
+		func(b []byte) (any, error) { return decodeSegmentRecord(b) }, segmentRecord{64, 5, 9}},
 	{"neighbourhood", "01" + "0400000000000000" + "02" + "0000803f" + "00000040",
 		(&neighbourhoodRecord{4, []float32{1, 2}}).encode,
 		func(b []byte) (any, error) { return decodeNeighbourhoodRecord(b) }, neighbourhoodRecord{4, []float32{1, 2}}},
@@ -75,7 +78,7 @@ func TestRecordsStayAsTheyAre(t *testing.T) {
 		if _, err := r.decode(append(bytes.Clone(b), 0)); err == nil {
 			t.Errorf("%s record with a byte too many decodes", r.name)
 		}
-		b[0] = 2
+		b[0] = 3
 		if _, err := r.decode(b); err == nil {
 			t.Errorf("%s record of a newer version decodes", r.name)
 		}

@@ -65,7 +65,7 @@ func (f ownRowFiles) Read(ctx context.Context, file RowFile, places []int) ([]Ro
 			if !ok {
 				return nil, fmt.Errorf("%w: row file without chunk %d", ErrCorrupt, n)
 			}
-			p := part{&segmentFile{blob: file.Blobs[0], seq: file.FirstID}, entry, new(held)}
+			p := part{file: &segmentFile{blob: file.Blobs[0], seq: file.FirstID}, entry: entry, held: new(held)}
 			if chunks[n], err = readBlock(ctx, f.store, &p); err != nil {
 				return nil, err
 			}

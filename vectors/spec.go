@@ -29,7 +29,8 @@ type Spec struct {
 	Dimension     int             // 1 to 4096
 	Metric        distance.Metric // zero: Cosine
 	NonFilterable []string        // metadata keys that filters may not name; at most 10
-	Embedder      *EmbedderSpec   // nil: the index takes no text
+	Texts         []string        // metadata keys that are searched by words; at most 10. It may change
+	Embedder      *EmbedderSpec   // nil: the index makes no vectors from text
 }
 
 // EmbedderSpec is the model that makes an index's vectors from text.

@@ -273,9 +273,15 @@ func (s *stepping) writeSegment(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read back the directory of segment %d: %w", s.seq, err)
 	}
+	words, err := s.o.writeLexicon(ctx, entries, func(i int) (*segment.Block, error) {
+		return segment.OpenBlock(data[entries[i].Offset:][:entries[i].Bytes])
+	})
+	if err != nil {
+		return fmt.Errorf("segment %d: %w", s.seq, err)
+	}
 	key := s.o.keys.segment(s.seq)
-	value := s.put(key, []objects.Blob{blob}, segmentRecord{head, len(s.rows)}.encode())
-	file := newSegmentFile(s.o.rec.inc, s.seq, blob, entries, len(s.rows))
+	value := s.put(key, []objects.Blob{blob, words.blob}, segmentRecord{head, len(s.rows), words.head}.encode())
+	file := newSegmentFile(s.o.rec.inc, s.seq, blob, words, entries, len(s.rows))
 	s.o.e.handover.give(key, value, file, int64(len(entries)*entryBytes))
 	return nil
 }

@@ -59,6 +59,7 @@ func (e *Engine) leaveIdle(o *opened) {
 	if e.host.Clock.Now().Sub(used) >= e.o.Idle {
 		e.forget(o)
 		e.cache.evict(o.rec.inc)
+		e.shelf.evict(o.rec.inc)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/tarnlake/tarn/objects"
@@ -46,6 +47,7 @@ type part struct {
 	file  *segmentFile
 	entry segment.Entry
 	held  *held
+	first int // its first row among those of the file
 }
 
 // held is a part's block while the cache has it: the way to it without a lock.
@@ -59,13 +61,21 @@ type segmentFile struct {
 	inc     incarnation
 	seq     uint64
 	blob    objects.Blob
+	lexicon lexiconFile
 	entries []segment.Entry
 	held    []held // of the entries
+	firsts  []int  // of each entry: how many rows come before
 	rows    int
 }
 
-func newSegmentFile(inc incarnation, seq uint64, blob objects.Blob, entries []segment.Entry, rows int) *segmentFile {
-	return &segmentFile{inc: inc, seq: seq, blob: blob, entries: entries, held: make([]held, len(entries)), rows: rows}
+func newSegmentFile(inc incarnation, seq uint64, blob objects.Blob, words lexiconFile, entries []segment.Entry, rows int) *segmentFile {
+	s := &segmentFile{inc: inc, seq: seq, blob: blob, lexicon: words, entries: entries, held: make([]held, len(entries)), firsts: make([]int, len(entries)), rows: rows}
+	n := 0
+	for i := range entries {
+		s.firsts[i] = n
+		n += int(entries[i].Rows)
+	}
+	return s
 }
 
 // push is one entry of the tail: rows that were put, ids that are superseded.
@@ -74,6 +84,10 @@ type push struct {
 	version    uint64         // of the entry that committed it
 	block      *segment.Block // nil: a delete
 	superseded []uint64
+
+	lexicon    sync.Once // makes what follows
+	made       *made
+	lexiconErr error
 }
 
 func (p *push) rows() int {
@@ -210,7 +224,7 @@ func (n *view) settle() {
 		s := n.segments[seq]
 		for i, entry := range s.entries {
 			if h := n.homes[entry.Neighbourhood]; h != nil && seq >= h.floor {
-				h.parts = append(h.parts, part{s, entry, &s.held[i]})
+				h.parts = append(h.parts, part{s, entry, &s.held[i], s.firsts[i]})
 				h.rows += int(entry.Rows)
 				n.rows += int(entry.Rows)
 			}

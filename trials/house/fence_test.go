@@ -36,6 +36,7 @@ var rooms = []struct {
 	{"vectors/distance", 7},
 	{"vectors/quantize", 7},
 	{"vectors/filter", 7},
+	{"vectors/lexicon", 8},
 	{"vectors/navigate", 8},
 	{"vectors", 9},
 	{"query", 10},

@@ -16,6 +16,7 @@ const (
 type Filter struct {
 	root   node
 	fields []string
+	text   string
 }
 
 // Fields are the names that the filter asks about, sorted.
@@ -25,6 +26,9 @@ func (f *Filter) Fields() []string {
 	}
 	return f.fields
 }
+
+// Text is what was parsed.
+func (f *Filter) Text() string { return f.text }
 
 // Match reports whether the document is meant.
 func (f *Filter) Match(d Document) bool { return f == nil || f.root.match(d) }
@@ -42,7 +46,7 @@ func Parse(raw []byte) (*Filter, error) {
 	if err != nil || len(root) == 0 {
 		return nil, err
 	}
-	f := &Filter{root: root}
+	f := &Filter{root: root, text: string(raw)}
 	for name := range p.fields {
 		f.fields = append(f.fields, name)
 	}
@@ -51,7 +55,11 @@ func Parse(raw []byte) (*Filter, error) {
 }
 
 // node is a part of a filter.
-type node interface{ match(Document) bool }
+type node interface {
+	match(Document) bool
+	choose(Lists) Set
+	entries(Lists) int
+}
 
 // all holds when each part does.
 type all []node
@@ -84,10 +92,11 @@ func (e exists) match(d Document) bool {
 	return found
 }
 
-// condition holds when any value of the field passes.
+// condition holds when any value of the field passes, which is to lie in one of the spans.
 type condition struct {
-	name string
-	test func(value) bool
+	name  string
+	test  func(value) bool
+	spans []Span
 }
 
 func (q condition) match(d Document) bool {

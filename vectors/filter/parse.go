@@ -148,7 +148,7 @@ func equality(field string, opposite bool, raw []byte, path string) (node, error
 	if err != nil {
 		return nil, err
 	}
-	return opposed(condition{field, func(v value) bool { return same(v, want) }}, opposite), nil
+	return opposed(condition{field, func(v value) bool { return same(v, want) }, []Span{want.point()}}, opposite), nil
 }
 
 func opposed(n node, opposite bool) node {
@@ -175,7 +175,7 @@ func ordering(field, op string, raw []byte, path string) (node, error) {
 	return condition{field, func(v value) bool {
 		order, ok := compare(v, bound)
 		return ok && holds(order)
-	}}, nil
+	}, []Span{spanOf(op, bound)}}, nil
 }
 
 func (p *parser) membership(field string, opposite bool, raw []byte, path string) (node, error) {
@@ -193,11 +193,14 @@ func (p *parser) membership(field string, opposite bool, raw []byte, path string
 	if err != nil {
 		return nil, err
 	}
-	set := make(map[value]bool, len(values))
+	set, spans := make(map[value]bool, len(values)), []Span(nil)
 	for _, v := range values {
+		if !set[v] {
+			spans = append(spans, v.point())
+		}
 		set[v] = true
 	}
-	return opposed(condition{field, func(v value) bool { return set[v] }}, opposite), nil
+	return opposed(condition{field, func(v value) bool { return set[v] }, spans}, opposite), nil
 }
 
 func existence(field string, raw []byte, path string) (node, error) {
@@ -221,7 +224,7 @@ func prefix(field string, raw []byte, path string) (node, error) {
 	}
 	return condition{field, func(v value) bool {
 		return v.kind == kindString && strings.HasPrefix(v.text, want.text)
-	}}, nil
+	}, []Span{want.begins()}}, nil
 }
 
 // negation reads {"field": {"$not": {"$gt": 3}}}.

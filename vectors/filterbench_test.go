@@ -1,0 +1,124 @@
+package vectors
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+// described is a row of the whole corpus, with what filters ask about.
+type described struct {
+	Key      string    `parquet:"key"`
+	Text     string    `parquet:"text"`
+	Section  string    `parquet:"section"`
+	Priority string    `parquet:"priority"`
+	Vector   []float32 `parquet:"vector,list"`
+}
+
+func wholeCorpus(b *testing.B) (rows, queries []described) {
+	dir := filepath.Join("..", ".data", "corpus")
+	if _, err := os.Stat(filepath.Join(dir, "debian.parquet")); err != nil {
+		b.Skip("no corpus; make data fetches it")
+	}
+	rows, err := parquet.ReadFile[described](filepath.Join(dir, "debian.parquet"))
+	must(b, err)
+	queries, err = parquet.ReadFile[described](filepath.Join(dir, "queries.parquet"))
+	must(b, err)
+	return rows, queries
+}
+
+// pushDescribed puts the corpus; beside its own fields every row has a number "n" from 0 to
+// 999 at random, the same for one in a thousand, and a number "u" that no other has.
+func pushDescribed(b *testing.B, e *Engine, rows []described, withText bool) {
+	perm := rand.New(rand.NewPCG(5, 6)).Perm(len(rows))
+	at := 0
+	for part := range slices.Chunk(rows, BatchMax) {
+		batch := make([]Vector, len(part))
+		for i, r := range part {
+			m := map[string]any{"section": r.Section, "priority": r.Priority, "n": perm[at] % 1000, "u": perm[at]}
+			if withText {
+				m["text"] = r.Text
+			}
+			raw, err := json.Marshal(m)
+			must(b, err)
+			batch[i] = Vector{Key: r.Key, Values: r.Vector, Metadata: raw}
+			at++
+		}
+		must(b, e.Put(background, bucket, "docs", batch))
+	}
+}
+
+// BenchmarkFilters queries the whole corpus under filters, and tells recall against exact answers. The
+// yardstick is the unfiltered query of the same round; it is run before and after each.
+func BenchmarkFilters(b *testing.B) {
+	rows, queries := wholeCorpus(b)
+	e := openEngine(b, Options{Store: newMemoryStore(b, 51)})
+	create(b, e, Spec{Name: "docs", Dimension: 384, NonFilterable: []string{"text"}})
+	began := cpuTime()
+	pushDescribed(b, e, rows, false)
+	must(b, e.Flush(background))
+	info, err := e.DescribeIndex(background, bucket, "docs")
+	must(b, err)
+	b.Logf("loaded in %.1f s of CPU; %d neighbourhoods in %d segments, %d probes", (cpuTime() - began).Seconds(), info.Neighbourhoods, info.Segments, info.Probes)
+	measure := func(r Request, fresh bool) (time.Duration, Answer) {
+		var last Answer
+		began := cpuTime()
+		for i := range 300 {
+			if fresh {
+				e.shelf.evictChosen()
+			}
+			r.Values = queries[i].Vector
+			last = query(b, e, "docs", r)
+		}
+		return (cpuTime() - began) / 300, last
+	}
+	for _, f := range []string{
+		`{"n":{"$lt":500}}`, `{"n":{"$lt":100}}`, `{"n":{"$lt":10}}`, `{"n":7}`,
+		`{"u":{"$lt":31333}}`, `{"u":{"$gte":56400}}`,
+		`{"section":"python"}`, `{"section":{"$in":["libs","libdevel"]}}`, `{"$not":{"section":"libs"}}`,
+		`{"section":{"$startsWith":"lib"},"n":{"$lt":300}}`,
+	} {
+		r := Request{TopK: 10, Filter: []byte(f)}
+		sum := 0.0
+		for _, q := range queries[:200] {
+			r.Values, r.Exact = q.Vector, true
+			exact := keysOf(query(b, e, "docs", r))
+			r.Exact = false
+			sum += share(keysOf(query(b, e, "docs", r)), exact)
+		}
+		var plain, with, first []time.Duration
+		var a Answer
+		for range 3 {
+			d, _ := measure(Request{TopK: 10}, false)
+			plain = append(plain, d)
+			d, a = measure(r, false)
+			with = append(with, d)
+			d, _ = measure(r, true)
+			first = append(first, d)
+		}
+		slices.Sort(plain)
+		slices.Sort(with)
+		slices.Sort(first)
+		b.Logf("%-50s %-9s %6d rows (%5.2f %%) recall@10 %.4f  %4d µs, new filter %4d µs; unfiltered %4d µs: %.2f x, %.2f x",
+			f, a.Explain.Plan, a.Explain.Selected, 100*float64(a.Explain.Selected)/float64(len(rows)), sum/200,
+			with[1].Microseconds(), first[1].Microseconds(), plain[1].Microseconds(), float64(with[1])/float64(plain[1]), float64(first[1])/float64(plain[1]))
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// evictChosen forgets what filters chose.
+func (s *shelf) evictChosen() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for name, at := range s.mu.items {
+		if name.kind == shelfChosen {
+			s.remove(at)
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package vectors
+
+import (
+	"context"
+	"math/bits"
+
+	"github.com/tarnlake/tarn/vectors/filter"
+	"github.com/tarnlake/tarn/vectors/quantize"
+	"github.com/tarnlake/tarn/vectors/segment"
+)
+
+// fewOf: where no more than one in so many rows of a block is meant, each is compared in full numbers
+// at once, which is quicker than to scan codes for it.
+const fewOf = 16
+
+// choose finds the rows that the filter means before anything is compared.
+func (s *scan) choose(ctx context.Context) (err error) {
+	if s.filter == nil {
+		return nil
+	}
+	if s.chosen, err = s.o.choose(ctx, &s.m, s.filter); err != nil {
+		return err
+	}
+	s.explain.Plan = PlanDocuments
+	if s.chosen != nil {
+		s.explain.Selected = int64(s.chosen.rows)
+	}
+	return nil
+}
+
+// densely says how many matches a probing query has to see beside its probes: a quarter as many as an
+// unfiltered query compares vectors. On the corpus recall is then no less than without a filter, whatever
+// its selectivity. Where there are hardly more matches, all of them are compared.
+func (s *scan) densely(probes int) {
+	s.needed = max(s.needed, probes*s.m.rows/(4*len(s.m.homes)))
+	if s.chosen == nil {
+		return
+	}
+	s.explain.Plan = PlanBitmap
+	if s.chosen.rows <= s.needed {
+		s.explain.Plan = PlanMatches
+		s.needed = s.m.rows + s.m.size.rows + 1 // more than there can be
+	}
+}
+
+// selected compares the chosen rows of a block.
+func (s *scan) selected(b *segment.Block, from *part, probe *quantize.Probe) {
+	set, rows := s.chosen.segments[from.file], b.Len()
+	n := set.Count(from.first, from.first+rows)
+	if n == 0 {
+		return
+	}
+	s.matches += n
+	if !b.Coded() || n*fewOf <= rows && b.HasVectors() {
+		s.explain.Scanned += int64(n)
+		set.Each(from.first, from.first+rows, func(row int) bool {
+			s.direct(b, row-from.first)
+			return true
+		})
+		return
+	}
+	s.masked(b, from, probe, set)
+}
+
+// direct compares a chosen row in full numbers.
+func (s *scan) direct(b *segment.Block, i int) {
+	d := s.query.Row(b.Vector(i), b.Inverse(i))
+	if !s.best.wants(d, b.IDs()[i]) || !s.wanted(b, i) {
+		return
+	}
+	s.best.add(found{distance: d, id: b.IDs()[i], block: b, row: i})
+	if s.ranking != nil {
+		s.ranking.limit.add(d)
+	}
+}
+
+// wanted reports whether a row that the filter means may be in the answer.
+func (s *scan) wanted(b *segment.Block, i int) bool {
+	return s.o.alive(&s.m, b, i) && (s.without == "" || b.Key(i) != s.without)
+}
+
+// masked scans the codes of the chosen rows.
+func (s *scan) masked(b *segment.Block, from *part, probe *quantize.Probe, set filter.Set) {
+	r, rows := s.ranking, b.Len()
+	size := quantize.ChunkBytes(b.Width())
+	chunks := b.Chunks()
+	var lower [quantize.ChunkRows]float32
+	for first := 0; first < rows; first += quantize.ChunkRows {
+		chunk := chunks[:size]
+		chunks = chunks[size:]
+		mask := uint32(set.Bits(from.first+first, min(quantize.ChunkRows, rows-first)))
+		if mask == 0 {
+			continue
+		}
+		s.explain.Scanned += int64(bits.OnesCount32(mask))
+		for mask &= probe.Scan(chunk, boundWidth, r.limit.worst(), &lower); mask != 0; mask &= mask - 1 {
+			i := bits.TrailingZeros32(mask)
+			s.selectedByBytes(probe, b, from, first+i, lower[i])
+		}
+	}
+}
+
+// selectedByBytes is byBytes for a row that the filter means.
+func (s *scan) selectedByBytes(probe *quantize.Probe, b *segment.Block, from *part, i int, lower float32) {
+	r := s.ranking
+	if lower >= r.limit.worst() {
+		return
+	}
+	score, err := probe.Wide(b.Wide(i))
+	if score-err >= r.limit.worst() || !s.wanted(b, i) {
+		return
+	}
+	s.explain.Reranked++
+	r.limit.add(score)
+	r.waiting = append(r.waiting, waiting{score - err, int32(i), b, from})
+}
+
+// everyChosen compares with every row that the filter means.
+func (s *scan) everyChosen(ctx context.Context) error {
+	s.explain.Plan = PlanMatches
+	for _, p := range s.m.listedPushes() {
+		s.chosen.pushes[p].Each(0, p.rows(), func(row int) bool {
+			s.explain.Scanned++
+			s.direct(p.block, row)
+			return true
+		})
+	}
+	var parts []part
+	for _, h := range s.m.sortedHomes() {
+		for _, p := range h.parts {
+			if s.chosen.in(&p) > 0 {
+				parts = append(parts, p)
+			}
+		}
+	}
+	for len(parts) > 0 {
+		n := min(64, len(parts))
+		if err := s.chosenParts(ctx, parts[:n]); err != nil {
+			return err
+		}
+		parts = parts[n:]
+	}
+	return nil
+}
+
+func (s *scan) chosenParts(ctx context.Context, parts []part) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	blocks, read, err := s.o.e.cache.wholes(ctx, parts)
+	s.explain.BytesRead += read
+	if err != nil {
+		return err
+	}
+	for i, b := range blocks {
+		from := &parts[i]
+		s.chosen.segments[from.file].Each(from.first, from.first+b.Len(), func(row int) bool {
+			s.explain.Scanned++
+			s.direct(b, row-from.first)
+			return true
+		})
+	}
+	return nil
+}
