@@ -143,7 +143,7 @@ func (f *folders) timeout() time.Duration {
 func (f *folders) openFolder(at *folder) {
 	at.header, at.err = drive.Identify(f.o.Host, at.path)
 	if at.err == nil {
-		at.drive, at.err = drive.Open(f.o.Host, at.path, drive.Options{ExtentBytes: f.o.ExtentBytes})
+		at.drive, at.err = drive.Open(f.o.Host, at.path, drive.Options{ExtentBytes: f.o.ExtentBytes, ReadOnly: f.o.reading})
 	}
 	if at.err == nil {
 		at.device = deviceOf(f.o.Host.FS, at.path)

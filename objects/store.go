@@ -49,6 +49,7 @@ type Options struct {
 	BackgroundMost  int64         // bytes a second that they take at most; default: no bound
 	Events          Events
 
+	reading          bool  // drives are opened read-only, and not locked: Check has them
 	checkpointInRoot int   // bytes; default: the constant; tests take less
 	watchKept        int64 // bytes of journal that are kept for watchers; default: that of package index
 }

@@ -19,6 +19,9 @@ var errDrive = errors.New("journal: a drive failed")
 // excludes at least one. On an error nothing was acknowledged, and the epoch
 // stays sealed: a naming that failed may be seen by a later start all the same.
 func (j *Journal) nextEpoch(ctx context.Context, pending [][]byte) error {
+	if j.reading {
+		return fmt.Errorf("%w: %w", index.ErrReadOnly, errReading)
+	}
 	j.mu.Lock()
 	if j.mu.sealed == nil {
 		j.mu.sealed = errors.New("journal: epoch sealed")

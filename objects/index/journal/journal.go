@@ -12,7 +12,8 @@ import (
 
 // Journal is an index.Log on m+1 drives.
 type Journal struct {
-	o Options
+	o       Options
+	reading bool // opened by Read
 
 	write struct { // the one who changes the log; taken before mu and held across I/O
 		sync.Mutex
