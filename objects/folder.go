@@ -143,7 +143,10 @@ func (f *folders) timeout() time.Duration {
 func (f *folders) openFolder(at *folder) {
 	at.header, at.err = drive.Identify(f.o.Host, at.path)
 	if at.err == nil {
-		at.drive, at.err = drive.Open(f.o.Host, at.path, drive.Options{ExtentBytes: f.o.ExtentBytes, ReadOnly: f.o.reading})
+		at.drive, at.err = drive.Open(f.o.Host, at.path, drive.Options{
+			ExtentBytes: f.o.ExtentBytes, ReadOnly: f.o.reading,
+			Events: drive.Events{Committed: f.o.Events.Committed, Zeroed: f.o.Events.Zeroed},
+		})
 	}
 	if at.err == nil {
 		at.device = deviceOf(f.o.Host.FS, at.path)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/objects/audit"
+	"github.com/tarnlake/tarn/objects/drive"
 	"github.com/tarnlake/tarn/objects/erasure"
 	"github.com/tarnlake/tarn/objects/index"
 	"github.com/tarnlake/tarn/objects/index/journal"
@@ -97,6 +98,8 @@ type Events struct {
 	Checkpoint  func(through uint64, err error)
 	ViewRebuilt func(dir string, applied uint64)
 	Moved       func(kind string, report RepairReport, err error) // a drain or a balance ended, or was cut off
+	Committed   func(class drive.Class, records int, bytes int64) // records were synced together, on one drive
+	Zeroed      func(bytes int64)                                 // an extent was made ready for records that it will have again and again
 	Audited     func(drive uint16, found audit.Found, err error)  // an audit of a drive ended
 }
 

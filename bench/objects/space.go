@@ -18,6 +18,10 @@ func runSpace(out io.Writer, o options) (err error) {
 	if err != nil {
 		return err
 	}
+	begun, err := s.ledger()
+	if err != nil {
+		return err
+	}
 	b, n := newBodies(small, 4), float64(o.objects)
 	m, err := s.measured(s.load(64, 0, o.objects, func(c *connection, i int64) error { return c.putObject(path("space/", i), b, i) }))
 	if err != nil {
@@ -27,7 +31,15 @@ func runSpace(out io.Writer, o options) (err error) {
 	if err != nil {
 		return err
 	}
+	put, err := s.ledger()
+	if err != nil {
+		return err
+	}
 	written, settled, err := s.settle(o.settle)
+	if err != nil {
+		return err
+	}
+	packed, err := s.ledger()
 	if err != nil {
 		return err
 	}
@@ -35,6 +47,11 @@ func runSpace(out io.Writer, o options) (err error) {
 	_, err = fmt.Fprintf(out, "| %d objects of 4 KiB, each | put | %v later |\n|---|---|---|\n| written to the disk in all | %.2f × | %.2f × |\n| on the disk | %.2f × | %.2f × |\n| inodes | %.4f | %.4f |\n| RSS of the server | %d MiB | |\n\n",
 		o.objects, o.settle, m.written/small, m.written/small+float64(written)/n/small, of(after), of(settled),
 		float64(after.inodes-before.inodes)/n, float64(settled.inodes-before.inodes)/n, m.rss>>20)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "| written to extents while they were put | of their bytes | bytes a record | records a sync |\n|---|---|---|---|\n%s| and %v later | | | |\n%s\n",
+		begun.rows(put, n*small), o.settle, put.rows(packed, n*small))
 	return err
 }
 

@@ -132,6 +132,8 @@ func (l *lake) storeEvents() objects.Events {
 			l.metrics.driveDown.Inc()
 			log.Warn("drive down", "drive", drive, "cause", cause)
 		},
+		Committed: l.metrics.committed,
+		Zeroed:    l.metrics.zeroed,
 		DriveBack: func(drive uint16) { log.Info("drive back", "drive", drive) },
 		ShardBad: func(stripe [16]byte, shard int, drive uint16, cause error) {
 			l.metrics.shardBad.Inc()

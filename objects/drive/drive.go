@@ -30,6 +30,7 @@ type Events struct {
 	Truncated func(extent uint32, from, to int64)         // Open cut a tail that was never acknowledged
 	Corrupt   func(a Address, err error)                  // a read or scan met rot
 	Committed func(class Class, records int, bytes int64) // one group was synced
+	Zeroed    func(bytes int64)                           // of an extent of fixed size, once in its life
 }
 
 // Limits of Options.ExtentBytes.

@@ -122,6 +122,9 @@ func (d *Drive) zeroStep(need int64) error {
 		_ = d.discard(e.number)
 		return fmt.Errorf("zero extent %d: %w", e.number, err)
 	}
+	if d.options.Events.Zeroed != nil {
+		d.options.Events.Zeroed(end - e.prepared)
+	}
 	if e.prepared = end; end == e.size {
 		s.half = nil
 		d.mu.Lock()
