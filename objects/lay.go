@@ -129,7 +129,10 @@ func (l *laying) begin(ctx context.Context, shard int, number uint16, answers ch
 	}
 	a := &appending{
 		call: l.s.begin(m), shard: shard, class: l.stripe.class(), answers: answers,
-		records: []drive.Record{{Identity: l.stripe.identity(shard), Payload: l.payloads[shard]}},
+		records: []drive.Record{{
+			Identity: l.stripe.identity(shard), Payload: l.payloads[shard],
+			Cold: shard >= int(l.stripe.K) && l.stripe.class() == drive.Stripe, // parity
+		}},
 	}
 	a.ticket = l.s.pins.appends.enter()
 	a.start(ctx)

@@ -1,6 +1,10 @@
 package drive
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/tarnlake/tarn/host"
+)
 
 const classes = int(Stripe) + 1
 
@@ -98,8 +102,21 @@ func (w *writer) commitSome(items []item) (int, error) {
 	if err := e.file.SyncData(); err != nil {
 		return 0, w.report(w.retire(e, fmt.Errorf("sync extent %d: %w", e.number, err)))
 	}
+	w.evictCold(e, items[:n])
 	w.acknowledge(e, items[:n], end)
 	return n, nil
+}
+
+// evictCold gives the memory of records that were synced back, which the next ones
+// take: memory that is in use already costs a fraction of what fresh memory does.
+func (w *writer) evictCold(e *extent, items []item) {
+	at := e.used
+	for _, it := range items {
+		if it.record().Cold {
+			host.Evict(e.file, at, it.bytes())
+		}
+		at += it.bytes()
+	}
 }
 
 func fitting(items []item, used, limit int64) (n int, end int64) {
