@@ -76,7 +76,7 @@ func checkName(name string) error {
 func (r *Keyring) EnsureRoot(ctx context.Context, k Key) error {
 	k.Root = true
 	present, err := r.lookup(ctx, k.AccessKey)
-	if err == nil && present.key.Secret == k.Secret && present.key.Root {
+	if err == nil && present.Secret == k.Secret && present.Root {
 		return nil
 	}
 	if err != nil && !errors.Is(err, ErrUnknownKey) {
@@ -133,12 +133,11 @@ func (r *Keyring) Delete(ctx context.Context, accessKey string) error {
 	if err != nil {
 		return err
 	}
-	if e.key.Root {
+	if e.Root {
 		return ErrRootStays
 	}
 	key := []byte(identityPrefix + accessKey)
-	_, err = r.index.Commit(ctx, index.Txn{Mutations: []index.Mutation{{Kind: index.Delete, Key: key}}})
-	if err != nil {
+	if err := r.change(ctx, accessKey, index.Txn{Mutations: []index.Mutation{{Kind: index.Delete, Key: key}}}); err != nil {
 		return fmt.Errorf("delete identity %s: %w", accessKey, err)
 	}
 	return nil
@@ -147,13 +146,13 @@ func (r *Keyring) Delete(ctx context.Context, accessKey string) error {
 // Identity looks an access key up, or ErrUnknownKey.
 func (r *Keyring) Identity(ctx context.Context, accessKey string) (Identity, error) {
 	e, err := r.lookup(ctx, accessKey)
-	return e.key.Identity, err
+	return e.Identity, err
 }
 
 // Secret returns the secret of an access key, or ErrUnknownKey.
 func (r *Keyring) Secret(ctx context.Context, accessKey string) (string, error) {
 	e, err := r.lookup(ctx, accessKey)
-	return e.key.Secret, err
+	return e.Secret, err
 }
 
 func (r *Keyring) put(ctx context.Context, k Key, demand index.ConditionKind) error {
@@ -169,7 +168,7 @@ func (r *Keyring) put(ctx context.Context, k Key, demand index.ConditionKind) er
 	if demand != 0 {
 		txn.Conditions = []index.Condition{{Kind: demand, Key: key}}
 	}
-	if _, err := r.index.Commit(ctx, txn); err != nil {
+	if err := r.change(ctx, k.AccessKey, txn); err != nil {
 		return fmt.Errorf("keep identity %s: %w", k.AccessKey, err)
 	}
 	return nil

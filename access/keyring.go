@@ -31,14 +31,10 @@ type Keyring struct {
 
 	mu struct { // never held across I/O
 		sync.Mutex
-		opened map[string]opened // by access key; checked against the index at each use
+		opened  map[string]Key // unsealed, by access key
+		changes uint64         // that were begun, or whose fate became known
+		doubt   bool           // the fate of one never did: nothing is believed but the index
 	}
-}
-
-// opened is an unsealed identity with the version of its index entry.
-type opened struct {
-	key     Key
-	version uint64
 }
 
 // openedMax bounds the cache of unsealed identities.
@@ -67,7 +63,7 @@ func Open(ctx context.Context, h *host.Host, ix index.Index, master []byte) (*Ke
 		return nil, fmt.Errorf("open the cipher: %w", err)
 	}
 	r := &Keyring{host: h, index: ix, aead: aead, sign: signing}
-	r.mu.opened = map[string]opened{}
+	r.mu.opened = map[string]Key{}
 	return r, r.checkMaster(ctx)
 }
 
@@ -118,36 +114,65 @@ func (r *Keyring) unseal(sealed []byte, place string) ([]byte, error) {
 	return text, nil
 }
 
-// lookup reads an identity; its secret is unsealed once a version.
-func (r *Keyring) lookup(ctx context.Context, accessKey string) (opened, error) {
+// lookup reads an identity. What was read once is believed until this keyring, which
+// alone changes identities, changes it.
+func (r *Keyring) lookup(ctx context.Context, accessKey string) (Key, error) {
 	if accessKey == "" || len(accessKey) > 128 {
-		return opened{}, ErrUnknownKey
-	}
-	item, err := r.index.Get(ctx, []byte(identityPrefix+accessKey))
-	if errors.Is(err, index.ErrNotFound) {
-		return opened{}, ErrUnknownKey
-	}
-	if err != nil {
-		return opened{}, fmt.Errorf("look up access key %s: %w", accessKey, err)
+		return Key{}, ErrUnknownKey
 	}
 	r.mu.Lock()
 	known, ok := r.mu.opened[accessKey]
+	before := r.mu.changes
 	r.mu.Unlock()
-	if ok && known.version == item.Version {
+	if ok {
 		return known, nil
+	}
+	item, err := r.index.Get(ctx, []byte(identityPrefix+accessKey))
+	if errors.Is(err, index.ErrNotFound) {
+		return Key{}, ErrUnknownKey
+	}
+	if err != nil {
+		return Key{}, fmt.Errorf("look up access key %s: %w", accessKey, err)
 	}
 	k, err := r.open(accessKey, item.Value)
 	if err != nil {
-		return opened{}, err
+		return Key{}, err
 	}
-	fresh := opened{key: k, version: item.Version}
+	r.believe(accessKey, k, before)
+	return k, nil
+}
+
+// believe keeps an identity that was read when so many changes had been made.
+func (r *Keyring) believe(accessKey string, k Key, changes uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.mu.changes != changes || r.mu.doubt {
+		return
+	}
 	if len(r.mu.opened) >= openedMax {
 		clear(r.mu.opened)
 	}
-	r.mu.opened[accessKey] = fresh
-	return fresh, nil
+	r.mu.opened[accessKey] = k
+}
+
+// change commits a change of an identity. Before and after it nothing that was
+// read earlier is believed.
+func (r *Keyring) change(ctx context.Context, accessKey string, txn index.Txn) error {
+	r.disbelieve(accessKey, nil)
+	_, err := r.index.Commit(ctx, txn)
+	r.disbelieve(accessKey, err)
+	return err
+}
+
+func (r *Keyring) disbelieve(accessKey string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mu.changes++
+	r.mu.doubt = r.mu.doubt || errors.Is(err, index.ErrUnknown)
+	if r.mu.doubt {
+		clear(r.mu.opened)
+	}
+	delete(r.mu.opened, accessKey)
 }
 
 func (r *Keyring) now() time.Time { return r.host.Clock.Now().UTC().Truncate(time.Millisecond) }

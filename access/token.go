@@ -38,7 +38,7 @@ func (r *Keyring) Login(ctx context.Context, accessKey, secret string, life time
 	if err != nil {
 		return "", time.Time{}, err
 	}
-	if subtle.ConstantTimeCompare([]byte(e.key.Secret), []byte(secret)) != 1 {
+	if subtle.ConstantTimeCompare([]byte(e.Secret), []byte(secret)) != 1 {
 		return "", time.Time{}, ErrUnknownKey
 	}
 	return r.Token(accessKey, life)

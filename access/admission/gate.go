@@ -15,7 +15,7 @@ type Options struct {
 	LimitLeast int           // units at work at once, at least; default 32
 	LimitFirst int           // at the start; default 128
 	LimitMost  int           // at most; default 1024
-	QueueMost  int           // requests that wait, a class; default 512
+	QueueMost  int           // requests that wait, a class; default 4096: one that waits costs less than one that is told to come again
 	OpenMost   int           // requests admitted and not done, parked ones among them; default 4096
 	Wait       time.Duration // for room, at most; default 1 s
 }
@@ -24,7 +24,7 @@ func (o *Options) setDefaults() {
 	for _, d := range []struct {
 		value    *int
 		standard int
-	}{{&o.LimitLeast, 32}, {&o.LimitFirst, 128}, {&o.LimitMost, 1024}, {&o.QueueMost, 512}, {&o.OpenMost, 4096}} {
+	}{{&o.LimitLeast, 32}, {&o.LimitFirst, 128}, {&o.LimitMost, 1024}, {&o.QueueMost, 4096}, {&o.OpenMost, 4096}} {
 		if *d.value == 0 {
 			*d.value = d.standard
 		}

@@ -92,7 +92,7 @@ func (l *lake) called(procedure, accessKey, code string, took time.Duration) {
 func (l *lake) requested(e s3.Entry) {
 	l.metrics.servedHTTP("s3", e.Operation, e.Status, e.Duration)
 	level := slog.LevelDebug
-	if e.Status >= http.StatusInternalServerError {
+	if e.Status >= http.StatusInternalServerError && e.Code != "SlowDown" { // of which there may be thousands a second
 		level = slog.LevelError
 	}
 	l.host.Log.Log(context.Background(), level, "request", "door", "s3", "id", e.ID, "operation", e.Operation, "bucket", e.Bucket, "object", e.Key,
