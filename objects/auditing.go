@@ -147,8 +147,10 @@ func (w *wanting) shrink() {
 // are still named, and still bad. Those that are go to repair with their owners.
 func (p *auditing) Suspect(ctx context.Context, all []audit.Record) (bad int, err error) {
 	suspects := map[drive.Identity]audit.Record{}
+	within := lodgers{}
 	for _, r := range all {
 		suspects[r.Identity] = r
+		within[shardID{r.Identity.Stripe, r.Identity.Shard}] = &lodger{}
 	}
 	type named struct {
 		key    []byte
@@ -157,6 +159,7 @@ func (p *auditing) Suspect(ctx context.Context, all []audit.Record) (bad int, er
 	}
 	var still []named
 	err = p.s.eachValue(ctx, func(key []byte, blobs []Blob, _ error) {
+		within.note(key, blobs)
 		for i := range blobs {
 			for j := range blobs[i].Stripes {
 				st := &blobs[i].Stripes[j]
@@ -182,9 +185,42 @@ func (p *auditing) Suspect(ctx context.Context, all []audit.Record) (bad int, er
 			p.s.measures.count(func(d *durability.Day) { d.Latent++ })
 		}
 		p.s.o.Events.shardBad(n.stripe.ID, n.shard, p.m.number, cause)
-		p.s.problem(Problem{Drive: p.m.number, Extent: n.stripe.Shards[n.shard].Address.Extent, Key: string(n.key), What: cause.Error()})
+		p.s.problem(Problem{Drive: p.m.number, Extent: n.stripe.Shards[n.shard].Address.Extent, Key: string(n.key), What: cause.Error() + within[shardID{n.stripe.ID, uint8(n.shard)}].String()})
 	}
 	return bad, ctx.Err()
+}
+
+// lodgers are the packed blobs whose bytes lie in some shards.
+type lodgers map[shardID]*lodger
+
+type lodger struct {
+	blobs int64
+	first []string // keys of some
+}
+
+// lodgersNamed are told by their keys.
+const lodgersNamed = 3
+
+func (l lodgers) note(key []byte, blobs []Blob) {
+	for i := range blobs {
+		p := blobs[i].Packed
+		if p == nil {
+			continue
+		}
+		if in := l[shardID{p.Stripe, p.Shard}]; in != nil {
+			if in.blobs++; len(in.first) < lodgersNamed {
+				in.first = append(in.first, string(key))
+			}
+		}
+	}
+}
+
+// String tells whose bytes are concerned beside the shard's own key.
+func (l *lodger) String() string {
+	if l == nil || l.blobs == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; %d packed objects lie in it, %q among them", l.blobs, l.first)
 }
 
 // Damaged notes rot that no value of the index names. The journal heals itself by

@@ -20,7 +20,7 @@ const (
 func (s *Store) startBackground() {
 	s.repairs.wake() // what was left incomplete before
 	s.moves.wake()
-	for _, work := range []func(){s.probeLoop, s.repairLoop, s.tidyLoop, s.moveLoop, s.auditLoop, s.measureLoop} {
+	for _, work := range []func(){s.probeLoop, s.repairLoop, s.tidyLoop, s.moveLoop, s.auditLoop, s.measureLoop, s.hintLoop} {
 		s.background.Go(work)
 	}
 }

@@ -19,12 +19,13 @@ type packedRead struct {
 	s    *Store
 	blob *Blob
 	key  []byte // of the stripe's entry; nil: the bucket is not known
+	from []byte // key of the value that names the blob
 }
 
 // fetchPacked gives the bytes [lo, hi) of a packed blob. owner is the key of the
 // value that names it.
 func (s *Store) fetchPacked(ctx context.Context, b *Blob, owner []byte, lo, hi int64) ([]part, error) {
-	r := packedRead{s: s, blob: b}
+	r := packedRead{s: s, blob: b, from: owner}
 	if bucket, _, _, ok := parseOwned(owner); ok {
 		r.key = stripeKey(string(bucket), b.Packed.Stripe)
 	}
@@ -89,6 +90,8 @@ func (r *packedRead) lookedUp(ctx context.Context, hint error) ([]byte, error) {
 	if st.Shards[at.Shard] == at.Hint {
 		avoid = int(at.Shard)
 		r.blame(hint)
+	} else {
+		r.s.hints.note(r.from)
 	}
 	from := int(at.Shard)*st.ShardBytes() + int(at.Offset)
 	parts, err := r.s.fetchWithout(ctx, &st, r.key, avoid, from, from+int(r.blob.Bytes))

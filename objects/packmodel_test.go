@@ -156,6 +156,19 @@ func (m *upkeepModel) pack() {
 	m.counts["blobs packed"] += int(r.Blobs)
 }
 
+// refresh has blobs read whose shards were moved, and puts their hints right; so does the
+// store by itself.
+func (m *upkeepModel) refresh() {
+	m.reclaim()
+	m.sweep()
+	holds(m.t, m.s, m.want)
+	n, err := m.s.refreshHints(m.ctx)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.counts["hints refreshed"] += n
+}
+
 func (m *upkeepModel) reclaim() {
 	r, err := m.s.Reclaim(m.ctx)
 	if err != nil {
@@ -209,7 +222,7 @@ func TestUpkeepNeverChangesWhatAReaderSees(t *testing.T) {
 			if _, err := m.s.CreateBucket(m.ctx, "lake"); err != nil {
 				t.Fatal(err)
 			}
-			often := []func(){m.put, m.putMany, m.putMany, m.remove, m.copy, m.multipart, m.hold, m.hold, m.release, m.pack, m.pack, m.reclaim, m.sweep}
+			often := []func(){m.put, m.putMany, m.putMany, m.remove, m.copy, m.multipart, m.hold, m.hold, m.release, m.pack, m.pack, m.reclaim, m.refresh, m.sweep}
 			for step := range 150 {
 				switch m.rand.IntN(40) {
 				case 0:

@@ -138,6 +138,7 @@ type Store struct {
 	pace    pace    // of packing and reclamation
 	reads   tickets // streams and reads under way
 	repairs repairs
+	hints   hints
 
 	traffic  *traffic // of users, to which repair and audit give way
 	measures measures
@@ -180,6 +181,7 @@ func newStore(o Options, idx index.Index, members []*member) (*Store, error) {
 	s.roots.s = s
 	s.repairs.init(o.Host.Clock.Now)
 	s.moves.init()
+	s.hints.init()
 	s.traffic = newTraffic(o.Host.Clock, o.BackgroundLeast, o.BackgroundMost)
 	s.measures.init(s)
 	s.audits.init()
