@@ -38,7 +38,7 @@ func class(procedure string) admission.Class {
 	if service != tarnv1connect.VectorServiceName && service != tarnv1connect.ObjectServiceName {
 		return admission.Control
 	}
-	for _, verb := range []string{"Get", "List", "Query", "Search", "Describe", "Recall", "Head", "Stat"} {
+	for _, verb := range []string{"Get", "List", "Query", "Count", "Facets", "Search", "Describe", "Recall", "Head", "Stat"} {
 		if strings.HasPrefix(method, verb) {
 			return admission.Reads
 		}

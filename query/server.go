@@ -51,7 +51,7 @@ func Handler(o Options) (handler http.Handler, names []string) {
 		o.Called = func(string, string, string, time.Duration) {}
 	}
 	server := connect.NewServer(report(o), refine, authenticate(o.Keys), admit(o.Gate))
-	tarnv1connect.RegisterVectorServiceHandler(server, &vectorService{o: o})
+	tarnv1connect.RegisterVectorServiceHandler(server, &vectorService{o: o, pages: newPages(o.Host)})
 	tarnv1connect.RegisterObjectServiceHandler(server, &objectService{o: o})
 	tarnv1connect.RegisterAdminServiceHandler(server, &adminService{o: o, started: o.Host.Clock.Now()})
 	tarnv1connect.RegisterDurabilityServiceHandler(server, &durabilityService{o: o})

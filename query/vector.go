@@ -30,14 +30,17 @@ const (
 	vectorListsPages = 500
 )
 
-type vectorService struct{ o Options }
+type vectorService struct {
+	o     Options
+	pages *pages
+}
 
 func (s *vectorService) CreateIndex(ctx context.Context, req *tarnv1.CreateIndexRequest) (*tarnv1.CreateIndexResponse, error) {
 	metric, ok := metrics[req.Metric]
 	if !ok {
 		return nil, invalid("metric", "%d is not known", req.Metric)
 	}
-	spec := vectors.Spec{Name: req.Name, Dimension: int(req.Dimension), Metric: metric, NonFilterable: req.NonFilterableMetadataKeys}
+	spec := vectors.Spec{Name: req.Name, Dimension: int(req.Dimension), Metric: metric, NonFilterable: req.NonFilterableMetadataKeys, Texts: req.TextKeys}
 	if e := req.Embedder; e != nil {
 		spec.Embedder = &vectors.EmbedderSpec{Kind: e.Kind, URL: e.Url, Model: e.Model, Revision: e.Revision}
 	}
@@ -66,7 +69,7 @@ func indexOf(bucket string, i vectors.Info) *tarnv1.Index {
 	out := &tarnv1.Index{
 		Bucket: bucket, Name: i.Name, Dimension: uint32(i.Dimension), Metric: metricOf(i.Metric),
 		NonFilterableMetadataKeys: i.NonFilterable, Created: timestamppb.New(i.Created), Vectors: i.Vectors,
-		Neighbourhoods: uint64(i.Neighbourhoods), TailVectors: uint64(i.TailVectors), Probes: uint32(i.Probes), Recall: i.Recall,
+		Neighbourhoods: uint64(i.Neighbourhoods), TailVectors: uint64(i.TailVectors), Probes: uint32(i.Probes), Recall: i.Recall, TextKeys: i.Texts,
 	}
 	if e := i.Embedder; e != nil {
 		out.Embedder = &tarnv1.Embedder{Kind: e.Kind, Url: e.URL, Model: e.Model, Revision: e.Revision}
@@ -296,8 +299,12 @@ func wireSource(s *vectors.Source) *tarnv1.Source {
 }
 
 func (s *vectorService) List(ctx context.Context, req *tarnv1.ListRequest) (*tarnv1.ListResponse, error) {
+	f, err := filterOf(req.Filter)
+	if err != nil {
+		return nil, err
+	}
 	page, err := s.o.Vectors.List(ctx, req.Bucket, req.Index, vectors.ListRequest{
-		After: req.PageToken, Max: int(req.PageSize), Segment: int(req.Segment), Segments: int(req.Segments),
+		Filter: f, After: req.PageToken, Max: int(req.PageSize), Segment: int(req.Segment), Segments: int(req.Segments),
 		WithValues: req.WithValues, WithMetadata: req.WithMetadata,
 	})
 	if err != nil {
@@ -310,65 +317,6 @@ func (s *vectorService) List(ctx context.Context, req *tarnv1.ListRequest) (*tar
 
 func (s *vectorService) Delete(ctx context.Context, req *tarnv1.DeleteRequest) (*tarnv1.DeleteResponse, error) {
 	return &tarnv1.DeleteResponse{}, s.o.Vectors.Delete(ctx, req.Bucket, req.Index, req.Keys)
-}
-
-func (s *vectorService) Query(ctx context.Context, req *tarnv1.QueryRequest) (*tarnv1.QueryResponse, error) {
-	r, err := s.request(ctx, req)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := s.o.Vectors.Query(ctx, req.Bucket, req.Index, r)
-	if err != nil {
-		return nil, err
-	}
-	out := &tarnv1.QueryResponse{Hits: make([]*tarnv1.Hit, len(answer.Hits))}
-	for i, h := range answer.Hits {
-		hit := &tarnv1.Hit{Key: h.Key, Distance: float64(h.Distance), Source: wireSource(h.Source), Values: bytesOf(h.Values)}
-		if hit.Metadata, err = structOf(h.Metadata); err != nil {
-			return nil, err
-		}
-		out.Hits[i] = hit
-	}
-	if req.Explain {
-		out.Explain = explainOf(&answer.Explain)
-	}
-	return out, nil
-}
-
-func explainOf(e *vectors.Explain) *tarnv1.Explain {
-	return &tarnv1.Explain{
-		Neighbourhoods: uint32(e.Neighbourhoods), Probed: uint32(e.Probed), Scanned: uint64(e.Scanned), Reranked: uint64(e.Reranked),
-		BytesRead: uint64(e.BytesRead), Exact: e.Exact, Recall: e.Recall, Micros: float64(e.Took.Nanoseconds()) / 1000,
-	}
-}
-
-func (s *vectorService) request(ctx context.Context, req *tarnv1.QueryRequest) (vectors.Request, error) {
-	r := vectors.Request{
-		TopK: int(req.TopK), Probes: int(req.Probes), Exact: req.Exact,
-		ReturnMetadata: req.WithMetadata, ReturnDistance: true, ReturnValues: req.WithValues, Explain: req.Explain,
-	}
-	if r.TopK == 0 {
-		r.TopK = topKDefault
-	}
-	var err error
-	if req.Filter != nil {
-		if r.Filter, err = protojson.Marshal(req.Filter); err != nil {
-			return r, invalid("filter", "%v", err)
-		}
-	}
-	switch target := req.Target.(type) {
-	case *tarnv1.QueryRequest_Values:
-		r.Values, err = floats(target.Values, "values")
-	case *tarnv1.QueryRequest_Like:
-		if r.LikeKey = target.Like; r.LikeKey == "" {
-			err = invalid("like", "is empty")
-		}
-	case *tarnv1.QueryRequest_Text:
-		r.Values, err = s.embed(ctx, req.Bucket, req.Index, target.Text)
-	default:
-		err = invalid("target", "one of values, text and like is needed")
-	}
-	return r, err
 }
 
 // embed turns a text into a vector with the model that the index was made with.

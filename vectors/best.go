@@ -22,12 +22,16 @@ func (a *found) after(b *found) bool {
 
 // best keeps the k nearest rows: a heap with the farthest on top.
 type best struct {
-	k     int
-	found []found
+	k      int
+	within *float32 // nil: however far
+	found  []found
 }
 
 // wants reports whether a row at this distance would be kept.
 func (b *best) wants(distance float32, id uint64) bool {
+	if b.within != nil && distance > *b.within {
+		return false
+	}
 	if len(b.found) < b.k {
 		return true
 	}

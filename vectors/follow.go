@@ -106,7 +106,7 @@ func (e *Engine) apply(entry *index.Entry) {
 	for i := range entry.Mutations {
 		m := &entry.Mutations[i]
 		if key, ok := parseKey(m.Key); ok {
-			e.sort(concerned, key, m)
+			e.sort(concerned, key, m, entry.Version)
 		} else if bucket, version, ok := objects.ParseSourceDead(m.Key); ok {
 			e.sourceDied(concerned, bucket, change{source: version, reaped: m.Kind == index.Delete})
 		}
@@ -128,14 +128,12 @@ type change struct {
 	content  any               // handed over, or nil
 }
 
-func (e *Engine) sort(concerned map[*opened][]change, key ours, m *index.Mutation) {
+func (e *Engine) sort(concerned map[*opened][]change, key ours, m *index.Mutation, version uint64) {
 	switch key.kind {
 	case keyMapping, keyIDs:
 		return
 	case keyRecord:
-		if m.Kind == index.Delete {
-			e.deleted(key.bucket, string(key.rest))
-		}
+		e.recordChanged(key.bucket, string(key.rest), version)
 		return
 	}
 	var content any
@@ -150,11 +148,12 @@ func (e *Engine) sort(concerned map[*opened][]change, key ours, m *index.Mutatio
 	}
 }
 
-func (e *Engine) deleted(bucket, name string) {
+// recordChanged: the index was deleted, or its settings changed with the entry of a version.
+func (e *Engine) recordChanged(bucket, name string, version uint64) {
 	e.mu.Lock()
 	o := e.mu.byName[indexName{bucket, name}]
 	e.mu.Unlock()
-	if o != nil {
+	if o != nil && o.recVersion != version {
 		e.forget(o)
 	}
 }

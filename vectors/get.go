@@ -49,6 +49,7 @@ type ListRequest struct {
 	After             string // a key; exclusive
 	Max               int    // 1 to 1000; 0: 500
 	Segment, Segments int    // Segment 0 to Segments-1; Segments 0: 1
+	Filter            []byte // JSON; nil: all
 	WithValues        bool
 	WithMetadata      bool
 }
@@ -67,8 +68,19 @@ func (e *Engine) List(ctx context.Context, bucket, name string, r ListRequest) (
 	case r.Segment < 0 || r.Segment >= r.Segments:
 		return Page{}, invalid("segmentIndex", "is %d, must be 0 to %d", r.Segment, r.Segments-1)
 	}
+	f, err := parseFilter(r.Filter)
+	if err != nil {
+		return Page{}, err
+	}
 	var page Page
-	err := e.steady(ctx, bucket, name, func(o *opened) (err error) {
+	err = e.steady(ctx, bucket, name, func(o *opened) (err error) {
+		if err := o.rec.spec.checkFilter(f); err != nil {
+			return err
+		}
+		if f != nil {
+			page, err = o.listMeant(ctx, r, f)
+			return err
+		}
 		page, err = o.list(ctx, r)
 		return err
 	})

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"strings"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,8 +18,13 @@ import (
 
 // lexiconFile is where the lexicon of a segment lies; head is 0 where there is none.
 type lexiconFile struct {
-	blob objects.Blob
-	head int
+	blob   objects.Blob
+	head   int
+	opened *atomic.Pointer[lexicon.Lexicon] // the head, once it was read
+}
+
+func newLexiconFile(blob objects.Blob, head int) lexiconFile {
+	return lexiconFile{blob, head, new(atomic.Pointer[lexicon.Lexicon])}
 }
 
 // wordsOf are rows with their inverted lists: a segment or a push.
@@ -124,8 +131,7 @@ func (s *segmentFile) head(ctx context.Context, o *opened) (*lexicon.Lexicon, er
 	if s.lexicon.head == 0 {
 		return nil, nil
 	}
-	at := s.on(shelfHead, "")
-	if l, ok := o.e.shelf.get(at).(*lexicon.Lexicon); ok {
+	if l := s.lexicon.opened.Load(); l != nil {
 		return l, nil
 	}
 	b := make([]byte, s.lexicon.head)
@@ -139,7 +145,7 @@ func (s *segmentFile) head(ctx context.Context, o *opened) (*lexicon.Lexicon, er
 	if l.Rows() != s.all() {
 		return nil, fmt.Errorf("open the lexicon of segment %d: %w: of %d rows, the directory has %d", s.seq, ErrCorrupt, l.Rows(), s.all())
 	}
-	o.e.shelf.put(at, l, s.lexicon.head)
+	s.lexicon.opened.Store(l)
 	return l, nil
 }
 
@@ -194,7 +200,7 @@ func (s *segmentFile) covers(ctx context.Context, o *opened, kind lexicon.Kind, 
 
 // make is a lexicon from the segment's blocks.
 func (s *segmentFile) make(ctx context.Context, o *opened) (*made, error) {
-	at := s.on(shelfMade, "")
+	at := s.on(shelfMade, strings.Join(o.rec.spec.Texts, "\x00"))
 	if m, ok := o.e.shelf.get(at).(*made); ok {
 		return m, nil
 	}
@@ -239,7 +245,7 @@ func (o *opened) writeLexicon(ctx context.Context, entries []segment.Entry, bloc
 	if err != nil {
 		return lexiconFile{}, fmt.Errorf("write a lexicon of %d bytes: %w", len(data), err)
 	}
-	return lexiconFile{blob, head}, nil
+	return newLexiconFile(blob, head), nil
 }
 
 // sections opens one section of each of several, at once where they must be read.

@@ -429,7 +429,7 @@ func (o *opened) readSegment(ctx context.Context, seq uint64, value []byte) (*se
 	}
 	var words lexiconFile
 	if rec.lexicon > 0 {
-		if words = (lexiconFile{blobs[1], rec.lexicon}); int64(rec.lexicon) > blobs[1].Bytes {
+		if words = newLexiconFile(blobs[1], rec.lexicon); int64(rec.lexicon) > blobs[1].Bytes {
 			return nil, fmt.Errorf("%w: head of a lexicon of %d bytes in %d", ErrCorrupt, rec.lexicon, blobs[1].Bytes)
 		}
 	}

@@ -23,6 +23,7 @@ import (
 type modelVector struct {
 	values []float32
 	group  int
+	words  string
 	source objects.VersionID
 }
 
@@ -95,7 +96,7 @@ func (h *history) put() {
 	n := rapid.IntRange(1, 30).Draw(h.t, "vectors")
 	batch := map[string]modelVector{}
 	for range n {
-		v := modelVector{values: h.vector(), group: rapid.IntRange(0, 3).Draw(h.t, "group")}
+		v := modelVector{values: h.vector(), group: rapid.IntRange(0, 3).Draw(h.t, "group"), words: h.words()}
 		if names := sortedKeys(h.sources); len(names) > 0 && rapid.IntRange(0, 3).Draw(h.t, "with source") == 0 {
 			v.source = h.sources[names[rapid.IntRange(0, len(names)-1).Draw(h.t, "source")]]
 		}
@@ -104,7 +105,7 @@ func (h *history) put() {
 	var vectors []Vector
 	for _, key := range sortedKeys(batch) {
 		v := batch[key]
-		out := Vector{Key: key, Values: v.values, Metadata: fmt.Appendf(nil, `{"g": %d}`, v.group)}
+		out := Vector{Key: key, Values: v.values, Metadata: fmt.Appendf(nil, `{"g": %d, "words": %q}`, v.group, v.words)}
 		for name, version := range h.sources {
 			if version == v.source {
 				out.Source = &Source{Key: name, Version: version}
@@ -220,7 +221,7 @@ func TestHistoriesAgreeWithBruteForce(t *testing.T) {
 		_, err := h.e.CreateIndex(background, bucket, Spec{Name: "docs", Dimension: modelDim, Metric: h.metric})
 		h.ok(err)
 		for range rapid.IntRange(5, 25).Draw(r, "operations") {
-			switch rapid.IntRange(0, 10).Draw(r, "operation") {
+			switch rapid.IntRange(0, 12).Draw(r, "operation") {
 			case 0, 1, 2, 3:
 				h.put()
 			case 4:
@@ -236,8 +237,13 @@ func TestHistoriesAgreeWithBruteForce(t *testing.T) {
 				h.reopen()
 			case 9:
 				h.store.repair(t)
+			case 10:
+				h.removeWhere()
+			case 11:
+				h.changeTexts()
 			}
 			h.check()
+			h.checkMeaning()
 		}
 	})
 }

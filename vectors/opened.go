@@ -328,6 +328,14 @@ func (o *opened) hasDeltas(m *moment, id uint32) bool {
 	return len(m.view.deltas[id]) > 0
 }
 
+// died reports whether an id was superseded at the moment.
+func (o *opened) died(m *moment, id uint64) bool {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	died, dead := m.dead[id]
+	return dead && died <= m.seq
+}
+
 // alive reports whether row i of a block was alive at the moment.
 func (o *opened) alive(m *moment, b *segment.Block, i int) bool {
 	if !m.deaths && m.sources == nil {

@@ -15,11 +15,13 @@ import (
 // Request asks for the nearest neighbours of a vector, or of a stored one.
 type Request struct {
 	Values         []float32 // the vector; or
-	LikeKey        string    // the key of a stored vector, which is left out of the answer
-	TopK           int       // 1 to 10,000
-	Filter         []byte    // JSON; nil: all
-	Probes         int       // neighbourhoods to look into; 0: as many as the index's recall needs
-	Exact          bool      // compare with every vector
+	LikeKey        string    // the key of a stored vector, which is left out of the answer; neither where there is Texts: by words only
+	Texts          []TextQuery
+	TopK           int      // 1 to 10,000; 0 beside Within: 10,000
+	Within         *float32 // only what is no farther; all of it, to TopK
+	Filter         []byte   // JSON; nil: all
+	Probes         int      // neighbourhoods to look into; 0: as many as the index's recall needs
+	Exact          bool     // compare with every vector
 	ReturnMetadata bool
 	ReturnDistance bool // a hit has its Distance in any case; this is for the doors
 	ReturnValues   bool
@@ -29,7 +31,8 @@ type Request struct {
 // Hit is one neighbour.
 type Hit struct {
 	Key      string
-	Distance float32 // as package distance defines it for the index's metric
+	Distance float32 // as package distance defines it for the index's metric; 0 of a query by words only
+	Score    float64 // where there are Texts: of BM25, or of several rankings fused; the highest first
 	Metadata []byte
 	Values   []float32
 	Source   *Source
@@ -41,6 +44,7 @@ type Explain struct {
 	Probed         int   // looked into
 	Scanned        int64 // vectors compared
 	Reranked       int64 // of them, compared a second time with full numbers
+	TextMatches    int64 // rows with one of the words, the superseded among them; of each text
 	BytesRead      int64 // from the store; the rest was in memory
 	Exact          bool
 	Plan           Plan    // how the filter was applied; "" where there was none
@@ -62,6 +66,7 @@ const (
 // Answer is the nearest neighbours, the nearest first.
 type Answer struct {
 	Hits    []Hit
+	More    bool // within the distance asked for there are more than TopK
 	Explain Explain
 }
 
@@ -69,15 +74,12 @@ type Answer struct {
 // began.
 func (e *Engine) Query(ctx context.Context, bucket, name string, r Request) (Answer, error) {
 	began := e.host.Clock.Now()
-	if r.TopK < 1 || r.TopK > TopKMax {
-		return Answer{}, invalid("topK", "is %d, must be 1 to %d", r.TopK, TopKMax)
+	if err := r.validate(); err != nil {
+		return Answer{}, err
 	}
-	if r.Probes < 0 {
-		return Answer{}, invalid("probes", "is %d, must not be negative", r.Probes)
-	}
-	f, err := filter.Parse(r.Filter)
+	f, err := parseFilter(r.Filter)
 	if err != nil {
-		return Answer{}, invalidBelow("filter", err)
+		return Answer{}, err
 	}
 	var answer Answer
 	err = e.steady(ctx, bucket, name, func(o *opened) error {
@@ -85,10 +87,11 @@ func (e *Engine) Query(ctx context.Context, bucket, name string, r Request) (Ans
 		if err != nil {
 			return err
 		}
-		if err := s.run(ctx, &r); err != nil {
+		ranked, err := s.ranked(ctx, &r)
+		if err != nil {
 			return err
 		}
-		answer, err = s.answer(ctx, &r)
+		answer, err = s.answer(ctx, &r, ranked)
 		return err
 	})
 	answer.Explain.Took = e.host.Clock.Now().Sub(began)
@@ -98,12 +101,16 @@ func (e *Engine) Query(ctx context.Context, bucket, name string, r Request) (Ans
 // scanFor makes a request ready for the index as it is now.
 func (o *opened) scanFor(ctx context.Context, r *Request, f *filter.Filter) (*scan, error) {
 	spec := &o.rec.spec
-	for _, name := range f.Fields() {
-		if !spec.filterable(name) {
-			return nil, invalid("filter."+name, "is one of the index's non-filterable metadata keys")
-		}
+	if err := spec.checkFilter(f); err != nil {
+		return nil, err
+	}
+	if err := spec.checkTexts(r.Texts); err != nil {
+		return nil, err
 	}
 	values := r.Values
+	if len(r.Texts) > 0 && values == nil && r.LikeKey == "" {
+		return newScan(o, nil, f, r.TopK, ""), nil
+	}
 	if r.LikeKey != "" {
 		var err error
 		if values, err = o.like(ctx, r); err != nil {
@@ -164,14 +171,11 @@ func newScan(o *opened, q *distance.Query, f *filter.Filter, k int, without stri
 }
 
 func (s *scan) run(ctx context.Context, r *Request) error {
-	if err := s.choose(ctx); err != nil {
-		return err
-	}
 	probes := r.Probes
 	if probes == 0 {
-		probes = automaticProbes(&s.m, r.TopK)
+		probes = automaticProbes(&s.m, s.best.k)
 	}
-	if r.Exact || s.m.centroids == nil || probes >= len(s.m.homes) {
+	if r.Exact || r.Within != nil || s.m.centroids == nil || probes >= len(s.m.homes) {
 		return s.everything(ctx)
 	}
 	s.ranking = newRanking(s.best.k, s)
@@ -288,20 +292,21 @@ func (s *scan) passes(b *segment.Block, i int, near bool) bool {
 	return true
 }
 
-func (s *scan) answer(ctx context.Context, r *Request) (Answer, error) {
-	found := s.best.sorted()
+func (s *scan) answer(ctx context.Context, r *Request, found []ranked) (Answer, error) {
+	answer := Answer{More: len(found) > r.TopK}
+	found = found[:min(len(found), r.TopK)]
 	hits := make([]Hit, 0, len(found))
 	for i := range found {
 		f := &found[i]
 		row := f.block.Row(f.row)
-		hit := Hit{Key: row.Key, Distance: f.distance, Source: row.Source}
+		hit := Hit{Key: row.Key, Distance: f.distance, Score: f.score, Source: row.Source}
 		if f.vector != nil {
 			row.Vector = f.vector
 		}
 		if r.ReturnMetadata {
 			if !f.block.HasVectors() {
 				var err error
-				if row.Metadata, err = s.metadata(ctx, f); err != nil {
+				if row.Metadata, err = s.metadata(ctx, &f.found); err != nil {
 					return Answer{}, err
 				}
 			}
@@ -312,7 +317,8 @@ func (s *scan) answer(ctx context.Context, r *Request) (Answer, error) {
 		}
 		hits = append(hits, hit)
 	}
-	return Answer{Hits: hits, Explain: s.explain}, nil
+	answer.Hits, answer.Explain = hits, s.explain
+	return answer, nil
 }
 
 // metadata reads what belongs to a row of which only the front is in memory.

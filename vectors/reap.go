@@ -20,7 +20,12 @@ func (o *opened) reap(ctx context.Context) error {
 	if m.died == o.reaped.Load() {
 		return nil
 	}
-	if err := o.reapAll(ctx, o.deadSources(&m)); err != nil {
+	err := o.reapAll(ctx, o.deadSources(&m))
+	if errors.Is(err, errGone) {
+		o.e.forget(o) // whoever opens it anew reaps it
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	o.reaped.Store(m.died)
@@ -96,11 +101,13 @@ func (o *opened) deleteOrphans(ctx context.Context, keys []string, sources map[o
 		}
 		err := o.commitOnce(ctx, w, func(m mapping) bool { _, dead := sources[m.source]; return dead })
 		var failed *index.ConditionError
-		if err == nil || errors.As(err, &failed) && failed.Condition == 0 {
-			return nil // deleted, or the whole index is
-		}
-		if !errors.As(err, &failed) {
+		switch {
+		case err == nil:
+			return nil
+		case !errors.As(err, &failed):
 			return fmt.Errorf("delete vectors of dead sources: %w", err)
+		case failed.Condition == 0:
+			return errGone // the index was deleted, or only its settings changed: then they are still there
 		}
 	}
 	return objects.ErrConflict

@@ -146,6 +146,7 @@ func (f *fields) end(what string) error {
 //
 //	incarnation 8, created 8 (ns since 1970), dimension 4, metric 1, name,
 //	list of non-filterable keys, 1 byte: embedder? then kind, url, model, revision, dimension 4
+//	in version 2, where there are any: list of keys that are searched by words
 type indexRecord struct {
 	spec    Spec
 	inc     incarnation
@@ -173,11 +174,26 @@ func (r *indexRecord) encode() []byte {
 		w.text(e.Revision)
 		w.u32(uint32(e.Dimension))
 	}
+	if len(r.spec.Texts) > 0 {
+		w.b[0] = indexRecordVersion
+		w.count(len(r.spec.Texts))
+		for _, k := range r.spec.Texts {
+			w.text(k)
+		}
+	}
 	return w.b
 }
 
+// indexRecordVersion is that of an index with text.
+const indexRecordVersion = 2
+
 func decodeIndexRecord(b []byte) (r indexRecord, err error) {
-	f := open(b, "index")
+	f, texts := &fields{}, len(b) > 0 && b[0] == indexRecordVersion
+	if texts {
+		f.b = b[1:]
+	} else {
+		f = open(b, "index")
+	}
 	copy(r.inc[:], f.take(len(r.inc)))
 	r.created = f.time()
 	r.spec.Dimension = int(f.u32())
@@ -188,6 +204,14 @@ func decodeIndexRecord(b []byte) (r indexRecord, err error) {
 	}
 	if f.byte() == 1 {
 		r.spec.Embedder = &EmbedderSpec{Kind: f.text(), URL: f.text(), Model: f.text(), Revision: f.text(), Dimension: int(f.u32())}
+	}
+	if texts {
+		for range f.count(1) {
+			r.spec.Texts = append(r.spec.Texts, f.text())
+		}
+		if len(r.spec.Texts) == 0 {
+			f.fail("no text")
+		}
 	}
 	if f.err == nil && (r.spec.Dimension < 1 || r.spec.Dimension > DimensionMax || !r.spec.Metric.Known()) {
 		f.fail("dimension %d, %v", r.spec.Dimension, r.spec.Metric)

@@ -19,6 +19,12 @@ func someRecord() indexRecord {
 	}
 }
 
+func withText() indexRecord {
+	r := someRecord()
+	r.spec.Embedder, r.spec.Texts = nil, []string{"text", "t"}
+	return r
+}
+
 func someRowFile() rowFileRecord {
 	return rowFileRecord{file: RowFile{Rows: 5, FirstID: 7, LastID: 300, Detail: []byte("d")}, runs: runsOf([]uint64{7, 8, 9, 299, 300})}
 }
@@ -35,6 +41,10 @@ var records = []struct {
 		"01" + "066f70656e6169" + "0b687474703a2f2f682f7631" + "016d" + "0172" + "80010000",
 		func() []byte { r := someRecord(); return r.encode() },
 		func(b []byte) (any, error) { return decodeIndexRecord(b) }, someRecord()},
+	{"index with text", "02" + "0102000000000000" + "0500000000000000" + "80010000" + "01" + "04646f6373" + "01" + "0474657874" +
+		"00" + "02" + "0474657874" + "0174",
+		func() []byte { r := withText(); return r.encode() },
+		func(b []byte) (any, error) { return decodeIndexRecord(b) }, withText()},
 	{"mapping", "01" + "0900000000000000" + "03000000000000000000000000000000",
 		mapping{9, objects.VersionID{3}}.encode,
 		func(b []byte) (any, error) { return decodeMapping(b) }, mapping{9, objects.VersionID{3}}},

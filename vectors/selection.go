@@ -2,8 +2,6 @@ package vectors
 
 import (
 	"context"
-	"maps"
-	"slices"
 
 	"github.com/tarnlake/tarn/vectors/filter"
 	"github.com/tarnlake/tarn/vectors/lexicon"
@@ -28,17 +26,6 @@ func (c *selection) inHome(h *home) (n int) {
 		n += c.in(&h.parts[i])
 	}
 	return n
-}
-
-// has tells whether a row of a part is meant.
-func (c *selection) has(p *part, row int) bool { return c.segments[p.file].Has(p.first + row) }
-
-// listedSegments are the segments of which something counts, oldest first.
-func (m *moment) listedSegments() (list []*segmentFile) {
-	for _, seq := range slices.Sorted(maps.Keys(m.segments)) {
-		list = append(list, m.segments[seq])
-	}
-	return list
 }
 
 // listedPushes are the pushes of the tail that have rows.

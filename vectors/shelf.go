@@ -29,8 +29,7 @@ type shelfName struct {
 type shelfKind byte
 
 const (
-	shelfHead shelfKind = iota
-	shelfIDs
+	shelfIDs shelfKind = iota
 	shelfValues
 	shelfText
 	shelfMade   // a lexicon that no one has kept yet

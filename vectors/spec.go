@@ -73,6 +73,9 @@ func (s *Spec) validate() error {
 	if err := s.validateNonFilterable(); err != nil {
 		return err
 	}
+	if err := validateTexts(s.Texts); err != nil {
+		return err
+	}
 	return s.validateEmbedder()
 }
 
@@ -86,6 +89,28 @@ func (s *Spec) validateNonFilterable() error {
 			return invalid(field, "a key has %d bytes, must have 1 to %d", len(k), NonFilterableName)
 		}
 		if slices.Contains(s.NonFilterable[:i], k) {
+			return invalid(field, "names %q twice", k)
+		}
+	}
+	return nil
+}
+
+// Limits of the keys that are searched by words.
+const (
+	TextsMax     = 10
+	textBytesMax = 63 // of such a key
+)
+
+func validateTexts(keys []string) error {
+	const field = "metadataConfiguration.textSearchConfigurations"
+	if len(keys) > TextsMax {
+		return invalid(field, "has %d keys, more than %d", len(keys), TextsMax)
+	}
+	for i, k := range keys {
+		if k == "" || len(k) > textBytesMax {
+			return invalid(field, "a key has %d bytes, must have 1 to %d", len(k), textBytesMax)
+		}
+		if slices.Contains(keys[:i], k) {
 			return invalid(field, "names %q twice", k)
 		}
 	}

@@ -17,8 +17,9 @@ const upkeepRetry = 2 * time.Second
 
 // upkeepNotes are what upkeep of one index remembers between steps.
 type upkeepNotes struct {
-	stubborn map[uint32]int // neighbourhoods that would not divide, and their rows then
-	swept    uint32         // the last neighbourhood that was swept of superseded rows
+	stubborn map[uint32]int  // neighbourhoods that would not divide, and their rows then
+	swept    uint32          // the last neighbourhood that was swept of superseded rows
+	listed   map[uint64]bool // segments whose lexicon has all that it should
 }
 
 // upkeepLoop keeps the open indexes in order, one at a time, and lets go of idle ones.
@@ -83,10 +84,16 @@ func (o *opened) keepUp(ctx context.Context, all bool) error {
 	for !o.isStale() && o.loadErr == nil {
 		m := o.moment()
 		p := o.plan(&m, all)
+		var err error
 		if p == nil {
-			return nil
+			p = &plan{name: "list"}
+			var some bool
+			if some, err = o.takeList(ctx, &m); !some && err == nil {
+				return nil
+			}
+		} else {
+			err = o.take(ctx, &m, p)
 		}
-		err := o.take(ctx, &m, p)
 		o.e.o.Events.Upkeep(o.bucket, o.rec.spec.Name, p.name, m.rows+m.size.rows, err)
 		var failed *index.ConditionError
 		switch {
@@ -118,6 +125,15 @@ func (o *opened) take(ctx context.Context, m *moment, p *plan) error {
 		return err
 	}
 	return o.e.follower.wait(ctx, o.e.ctx, at)
+}
+
+// takeList writes a lexicon that is lacking; some is false where none is.
+func (o *opened) takeList(ctx context.Context, m *moment) (some bool, err error) {
+	at, some, err := o.relist(ctx, m)
+	if err != nil || !some {
+		return some, err
+	}
+	return true, o.e.follower.wait(ctx, o.e.ctx, at)
 }
 
 // Flush folds all tails and does all upkeep of the indexes that are open.

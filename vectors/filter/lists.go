@@ -38,6 +38,34 @@ func (v value) ordered() string {
 	return string(rune(v.kind))
 }
 
+// ValueOf is what a list is about, of which Keep told: a string, a float64 or a bool; nil where it is about
+// a field at all.
+func ValueOf(ordered string) any {
+	if ordered == "" {
+		return nil
+	}
+	switch rest := ordered[1:]; kind(ordered[0]) {
+	case kindString:
+		return rest
+	case kindNumber:
+		if len(rest) != 8 {
+			return nil
+		}
+		b := binary.BigEndian.Uint64([]byte(rest))
+		if b>>63 != 0 {
+			b &^= 1 << 63
+		} else {
+			b = ^b
+		}
+		return math.Float64frombits(b)
+	case kindFalse:
+		return false
+	case kindTrue:
+		return true
+	}
+	return nil
+}
+
 // point is the span of one value.
 func (v value) point() Span {
 	at := v.ordered()

@@ -160,6 +160,7 @@ type Index struct {
 	TailVectors               uint64                 `protobuf:"varint,10,opt,name=tail_vectors,json=tailVectors,proto3" json:"tail_vectors,omitempty"` // not yet folded into segments
 	Probes                    uint32                 `protobuf:"varint,11,opt,name=probes,proto3" json:"probes,omitempty"`                              // neighbourhoods that an automatic query looks into
 	Recall                    float64                `protobuf:"fixed64,12,opt,name=recall,proto3" json:"recall,omitempty"`                             // measured at 10, when it was last calibrated; 0: not yet
+	TextKeys                  []string               `protobuf:"bytes,13,rep,name=text_keys,json=textKeys,proto3" json:"text_keys,omitempty"`           // metadata keys that are searched by words
 	unknownFields             protoimpl.UnknownFields
 	sizeCache                 protoimpl.SizeCache
 }
@@ -278,6 +279,13 @@ func (x *Index) GetRecall() float64 {
 	return 0
 }
 
+func (x *Index) GetTextKeys() []string {
+	if x != nil {
+		return x.TextKeys
+	}
+	return nil
+}
+
 type CreateIndexRequest struct {
 	state                     protoimpl.MessageState `protogen:"open.v1"`
 	Bucket                    string                 `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
@@ -286,6 +294,7 @@ type CreateIndexRequest struct {
 	Metric                    Metric                 `protobuf:"varint,4,opt,name=metric,proto3,enum=tarn.v1.Metric" json:"metric,omitempty"` // unspecified: cosine
 	NonFilterableMetadataKeys []string               `protobuf:"bytes,5,rep,name=non_filterable_metadata_keys,json=nonFilterableMetadataKeys,proto3" json:"non_filterable_metadata_keys,omitempty"`
 	Embedder                  *Embedder              `protobuf:"bytes,6,opt,name=embedder,proto3" json:"embedder,omitempty"`
+	TextKeys                  []string               `protobuf:"bytes,7,rep,name=text_keys,json=textKeys,proto3" json:"text_keys,omitempty"` // metadata keys that are searched by words, at most 10
 	unknownFields             protoimpl.UnknownFields
 	sizeCache                 protoimpl.SizeCache
 }
@@ -358,6 +367,13 @@ func (x *CreateIndexRequest) GetNonFilterableMetadataKeys() []string {
 func (x *CreateIndexRequest) GetEmbedder() *Embedder {
 	if x != nil {
 		return x.Embedder
+	}
+	return nil
+}
+
+func (x *CreateIndexRequest) GetTextKeys() []string {
+	if x != nil {
+		return x.TextKeys
 	}
 	return nil
 }
@@ -1409,6 +1425,7 @@ type ListRequest struct {
 	Segments      uint32                 `protobuf:"varint,6,opt,name=segments,proto3" json:"segments,omitempty"` // to 16; 0: 1
 	WithValues    bool                   `protobuf:"varint,7,opt,name=with_values,json=withValues,proto3" json:"with_values,omitempty"`
 	WithMetadata  bool                   `protobuf:"varint,8,opt,name=with_metadata,json=withMetadata,proto3" json:"with_metadata,omitempty"`
+	Filter        *structpb.Struct       `protobuf:"bytes,9,opt,name=filter,proto3" json:"filter,omitempty"` // as in QueryRequest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1497,6 +1514,13 @@ func (x *ListRequest) GetWithMetadata() bool {
 		return x.WithMetadata
 	}
 	return false
+}
+
+func (x *ListRequest) GetFilter() *structpb.Struct {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
 }
 
 type ListResponse struct {
@@ -1656,14 +1680,20 @@ type QueryRequest struct {
 	//	*QueryRequest_Values
 	//	*QueryRequest_Text
 	//	*QueryRequest_Like
-	Target        isQueryRequest_Target `protobuf_oneof:"target"`
-	TopK          uint32                `protobuf:"varint,6,opt,name=top_k,json=topK,proto3" json:"top_k,omitempty"` // 1 to 10000; 0: 10
-	Filter        *structpb.Struct      `protobuf:"bytes,7,opt,name=filter,proto3" json:"filter,omitempty"`          // as in S3 Vectors: $eq $ne $gt $gte $lt $lte $in $nin $exists $and $or $not $startsWith
-	Probes        uint32                `protobuf:"varint,8,opt,name=probes,proto3" json:"probes,omitempty"`         // 0: automatic
-	Exact         bool                  `protobuf:"varint,9,opt,name=exact,proto3" json:"exact,omitempty"`           // compare with every vector
-	WithValues    bool                  `protobuf:"varint,10,opt,name=with_values,json=withValues,proto3" json:"with_values,omitempty"`
-	WithMetadata  bool                  `protobuf:"varint,11,opt,name=with_metadata,json=withMetadata,proto3" json:"with_metadata,omitempty"`
-	Explain       bool                  `protobuf:"varint,12,opt,name=explain,proto3" json:"explain,omitempty"`
+	Target       isQueryRequest_Target `protobuf_oneof:"target"`
+	TopK         uint32                `protobuf:"varint,6,opt,name=top_k,json=topK,proto3" json:"top_k,omitempty"` // 1 to 10000; 0: 10
+	Filter       *structpb.Struct      `protobuf:"bytes,7,opt,name=filter,proto3" json:"filter,omitempty"`          // as in S3 Vectors: $eq $ne $gt $gte $lt $lte $in $nin $exists $and $or $not $startsWith
+	Probes       uint32                `protobuf:"varint,8,opt,name=probes,proto3" json:"probes,omitempty"`         // 0: automatic
+	Exact        bool                  `protobuf:"varint,9,opt,name=exact,proto3" json:"exact,omitempty"`           // compare with every vector
+	WithValues   bool                  `protobuf:"varint,10,opt,name=with_values,json=withValues,proto3" json:"with_values,omitempty"`
+	WithMetadata bool                  `protobuf:"varint,11,opt,name=with_metadata,json=withMetadata,proto3" json:"with_metadata,omitempty"`
+	Explain      bool                  `protobuf:"varint,12,opt,name=explain,proto3" json:"explain,omitempty"`
+	// Words to look for in text keys of the index. Without a target, hits are ranked by BM25; with one, or with
+	// several texts, the rankings are fused by rank (RRF).
+	Texts []*TextQuery `protobuf:"bytes,13,rep,name=texts,proto3" json:"texts,omitempty"` // at most 10
+	// Only vectors that are no farther, all of them up to top_k (0: 10000), exactly. Not beside texts.
+	Within        *float64 `protobuf:"fixed64,14,opt,name=within,proto3,oneof" json:"within,omitempty"`
+	PageSize      uint32   `protobuf:"varint,15,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"` // hits of a page; 0: all in one answer
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1795,6 +1825,27 @@ func (x *QueryRequest) GetExplain() bool {
 	return false
 }
 
+func (x *QueryRequest) GetTexts() []*TextQuery {
+	if x != nil {
+		return x.Texts
+	}
+	return nil
+}
+
+func (x *QueryRequest) GetWithin() float64 {
+	if x != nil && x.Within != nil {
+		return *x.Within
+	}
+	return 0
+}
+
+func (x *QueryRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
 type isQueryRequest_Target interface {
 	isQueryRequest_Target()
 }
@@ -1817,20 +1868,274 @@ func (*QueryRequest_Text) isQueryRequest_Target() {}
 
 func (*QueryRequest_Like) isQueryRequest_Target() {}
 
+// TextQuery asks for words in one text key.
+type TextQuery struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"` // to 8192 bytes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TextQuery) Reset() {
+	*x = TextQuery{}
+	mi := &file_tarn_v1_vector_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TextQuery) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TextQuery) ProtoMessage() {}
+
+func (x *TextQuery) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_vector_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TextQuery.ProtoReflect.Descriptor instead.
+func (*TextQuery) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *TextQuery) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *TextQuery) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+type QueryBatchRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bucket        string                 `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Index         string                 `protobuf:"bytes,2,opt,name=index,proto3" json:"index,omitempty"`
+	Queries       []*QueryRequest        `protobuf:"bytes,3,rep,name=queries,proto3" json:"queries,omitempty"` // 1 to 100; bucket and index in them are empty, and page_size is 0
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryBatchRequest) Reset() {
+	*x = QueryBatchRequest{}
+	mi := &file_tarn_v1_vector_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryBatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryBatchRequest) ProtoMessage() {}
+
+func (x *QueryBatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_vector_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryBatchRequest.ProtoReflect.Descriptor instead.
+func (*QueryBatchRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *QueryBatchRequest) GetBucket() string {
+	if x != nil {
+		return x.Bucket
+	}
+	return ""
+}
+
+func (x *QueryBatchRequest) GetIndex() string {
+	if x != nil {
+		return x.Index
+	}
+	return ""
+}
+
+func (x *QueryBatchRequest) GetQueries() []*QueryRequest {
+	if x != nil {
+		return x.Queries
+	}
+	return nil
+}
+
+type QueryBatchResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Answers       []*QueryResponse       `protobuf:"bytes,1,rep,name=answers,proto3" json:"answers,omitempty"` // in the order of the queries
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryBatchResponse) Reset() {
+	*x = QueryBatchResponse{}
+	mi := &file_tarn_v1_vector_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryBatchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryBatchResponse) ProtoMessage() {}
+
+func (x *QueryBatchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_vector_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryBatchResponse.ProtoReflect.Descriptor instead.
+func (*QueryBatchResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *QueryBatchResponse) GetAnswers() []*QueryResponse {
+	if x != nil {
+		return x.Answers
+	}
+	return nil
+}
+
+type QueryPageRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PageToken     string                 `protobuf:"bytes,1,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"` // of the page before
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryPageRequest) Reset() {
+	*x = QueryPageRequest{}
+	mi := &file_tarn_v1_vector_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryPageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryPageRequest) ProtoMessage() {}
+
+func (x *QueryPageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_vector_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryPageRequest.ProtoReflect.Descriptor instead.
+func (*QueryPageRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *QueryPageRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type QueryPageResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Hits          []*Hit                 `protobuf:"bytes,1,rep,name=hits,proto3" json:"hits,omitempty"`
+	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"` // empty: this was the last page
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryPageResponse) Reset() {
+	*x = QueryPageResponse{}
+	mi := &file_tarn_v1_vector_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryPageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryPageResponse) ProtoMessage() {}
+
+func (x *QueryPageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_vector_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryPageResponse.ProtoReflect.Descriptor instead.
+func (*QueryPageResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *QueryPageResponse) GetHits() []*Hit {
+	if x != nil {
+		return x.Hits
+	}
+	return nil
+}
+
+func (x *QueryPageResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
 type Hit struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
-	Distance      float64                `protobuf:"fixed64,2,opt,name=distance,proto3" json:"distance,omitempty"`
+	Distance      float64                `protobuf:"fixed64,2,opt,name=distance,proto3" json:"distance,omitempty"` // 0 where only words were asked for
 	Metadata      *structpb.Struct       `protobuf:"bytes,3,opt,name=metadata,proto3" json:"metadata,omitempty"`
 	Source        *Source                `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
 	Values        []byte                 `protobuf:"bytes,5,opt,name=values,proto3" json:"values,omitempty"`
+	Score         float64                `protobuf:"fixed64,6,opt,name=score,proto3" json:"score,omitempty"` // where texts were asked for: the highest first
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Hit) Reset() {
 	*x = Hit{}
-	mi := &file_tarn_v1_vector_proto_msgTypes[26]
+	mi := &file_tarn_v1_vector_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1842,7 +2147,7 @@ func (x *Hit) String() string {
 func (*Hit) ProtoMessage() {}
 
 func (x *Hit) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_vector_proto_msgTypes[26]
+	mi := &file_tarn_v1_vector_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1855,7 +2160,7 @@ func (x *Hit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hit.ProtoReflect.Descriptor instead.
 func (*Hit) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{26}
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Hit) GetKey() string {
@@ -1893,6 +2198,13 @@ func (x *Hit) GetValues() []byte {
 	return nil
 }
 
+func (x *Hit) GetScore() float64 {
+	if x != nil {
+		return x.Score
+	}
+	return 0
+}
+
 // Explain tells what a query did.
 type Explain struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
@@ -1902,15 +2214,18 @@ type Explain struct {
 	Reranked       uint64                 `protobuf:"varint,4,opt,name=reranked,proto3" json:"reranked,omitempty"`
 	BytesRead      uint64                 `protobuf:"varint,5,opt,name=bytes_read,json=bytesRead,proto3" json:"bytes_read,omitempty"` // from drives
 	Exact          bool                   `protobuf:"varint,6,opt,name=exact,proto3" json:"exact,omitempty"`
-	Recall         float64                `protobuf:"fixed64,7,opt,name=recall,proto3" json:"recall,omitempty"` // the index's last measurement
-	Micros         float64                `protobuf:"fixed64,8,opt,name=micros,proto3" json:"micros,omitempty"` // in the engine
+	Recall         float64                `protobuf:"fixed64,7,opt,name=recall,proto3" json:"recall,omitempty"`                              // the index's last measurement
+	Micros         float64                `protobuf:"fixed64,8,opt,name=micros,proto3" json:"micros,omitempty"`                              // in the engine
+	Plan           string                 `protobuf:"bytes,9,opt,name=plan,proto3" json:"plan,omitempty"`                                    // of the filter: matches (all that it means are compared), bitmap (they are scanned, nearest first), documents
+	Selected       uint64                 `protobuf:"varint,10,opt,name=selected,proto3" json:"selected,omitempty"`                          // vectors that the filter means, those superseded but not yet swept among them
+	TextMatches    uint64                 `protobuf:"varint,11,opt,name=text_matches,json=textMatches,proto3" json:"text_matches,omitempty"` // vectors with one of the words; of several texts, together
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Explain) Reset() {
 	*x = Explain{}
-	mi := &file_tarn_v1_vector_proto_msgTypes[27]
+	mi := &file_tarn_v1_vector_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1922,7 +2237,7 @@ func (x *Explain) String() string {
 func (*Explain) ProtoMessage() {}
 
 func (x *Explain) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_vector_proto_msgTypes[27]
+	mi := &file_tarn_v1_vector_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1935,7 +2250,7 @@ func (x *Explain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Explain.ProtoReflect.Descriptor instead.
 func (*Explain) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{27}
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Explain) GetNeighbourhoods() uint32 {
@@ -1994,17 +2309,40 @@ func (x *Explain) GetMicros() float64 {
 	return 0
 }
 
+func (x *Explain) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *Explain) GetSelected() uint64 {
+	if x != nil {
+		return x.Selected
+	}
+	return 0
+}
+
+func (x *Explain) GetTextMatches() uint64 {
+	if x != nil {
+		return x.TextMatches
+	}
+	return 0
+}
+
 type QueryResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Hits          []*Hit                 `protobuf:"bytes,1,rep,name=hits,proto3" json:"hits,omitempty"`
 	Explain       *Explain               `protobuf:"bytes,2,opt,name=explain,proto3" json:"explain,omitempty"`
+	More          bool                   `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`                                         // within the distance asked for there are more than top_k
+	NextPageToken string                 `protobuf:"bytes,4,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"` // for QueryPage; empty: this was the last page
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *QueryResponse) Reset() {
 	*x = QueryResponse{}
-	mi := &file_tarn_v1_vector_proto_msgTypes[28]
+	mi := &file_tarn_v1_vector_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2016,7 +2354,7 @@ func (x *QueryResponse) String() string {
 func (*QueryResponse) ProtoMessage() {}
 
 func (x *QueryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_vector_proto_msgTypes[28]
+	mi := &file_tarn_v1_vector_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2029,7 +2367,7 @@ func (x *QueryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use QueryResponse.ProtoReflect.Descriptor instead.
 func (*QueryResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{28}
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *QueryResponse) GetHits() []*Hit {
@@ -2046,6 +2384,612 @@ func (x *QueryResponse) GetExplain() *Explain {
 	return nil
 }
 
+func (x *QueryResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+func (x *QueryResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+type CountRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bucket        string                 `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Index         string                 `protobuf:"bytes,2,opt,name=index,proto3" json:"index,omitempty"`
+	Filter        *structpb.Struct       `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"` // none: all vectors
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountRequest) Reset() {
+	*x = CountRequest{}
+	mi := &file_tarn_v1_vector_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountRequest) ProtoMessage() {}
+
+func (x *CountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_vector_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountRequest.ProtoReflect.Descriptor instead.
+func (*CountRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *CountRequest) GetBucket() string {
+	if x != nil {
+		return x.Bucket
+	}
+	return ""
+}
+
+func (x *CountRequest) GetIndex() string {
+	if x != nil {
+		return x.Index
+	}
+	return ""
+}
+
+func (x *CountRequest) GetFilter() *structpb.Struct {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+type CountResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Vectors       uint64                 `protobuf:"varint,1,opt,name=vectors,proto3" json:"vectors,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountResponse) Reset() {
+	*x = CountResponse{}
+	mi := &file_tarn_v1_vector_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountResponse) ProtoMessage() {}
+
+func (x *CountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_vector_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountResponse.ProtoReflect.Descriptor instead.
+func (*CountResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *CountResponse) GetVectors() uint64 {
+	if x != nil {
+		return x.Vectors
+	}
+	return 0
+}
+
+type FacetsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bucket        string                 `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Index         string                 `protobuf:"bytes,2,opt,name=index,proto3" json:"index,omitempty"`
+	Filter        *structpb.Struct       `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`  // none: all vectors
+	Fields        []string               `protobuf:"bytes,4,rep,name=fields,proto3" json:"fields,omitempty"`  // 1 to 10 metadata keys
+	Values        uint32                 `protobuf:"varint,5,opt,name=values,proto3" json:"values,omitempty"` // of each field, the most frequent; to 1000; 0: 100
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FacetsRequest) Reset() {
+	*x = FacetsRequest{}
+	mi := &file_tarn_v1_vector_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FacetsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FacetsRequest) ProtoMessage() {}
+
+func (x *FacetsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_vector_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FacetsRequest.ProtoReflect.Descriptor instead.
+func (*FacetsRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *FacetsRequest) GetBucket() string {
+	if x != nil {
+		return x.Bucket
+	}
+	return ""
+}
+
+func (x *FacetsRequest) GetIndex() string {
+	if x != nil {
+		return x.Index
+	}
+	return ""
+}
+
+func (x *FacetsRequest) GetFilter() *structpb.Struct {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *FacetsRequest) GetFields() []string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *FacetsRequest) GetValues() uint32 {
+	if x != nil {
+		return x.Values
+	}
+	return 0
+}
+
+type FacetsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Facets        []*Facet               `protobuf:"bytes,1,rep,name=facets,proto3" json:"facets,omitempty"`    // in the order of the fields
+	Vectors       uint64                 `protobuf:"varint,2,opt,name=vectors,proto3" json:"vectors,omitempty"` // that the filter means
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FacetsResponse) Reset() {
+	*x = FacetsResponse{}
+	mi := &file_tarn_v1_vector_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FacetsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FacetsResponse) ProtoMessage() {}
+
+func (x *FacetsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_vector_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FacetsResponse.ProtoReflect.Descriptor instead.
+func (*FacetsResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *FacetsResponse) GetFacets() []*Facet {
+	if x != nil {
+		return x.Facets
+	}
+	return nil
+}
+
+func (x *FacetsResponse) GetVectors() uint64 {
+	if x != nil {
+		return x.Vectors
+	}
+	return 0
+}
+
+type Facet struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Field         string                 `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	Values        []*FacetValue          `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`      // the most frequent first
+	Distinct      uint64                 `protobuf:"varint,3,opt,name=distinct,proto3" json:"distinct,omitempty"` // different values in all
+	Vectors       uint64                 `protobuf:"varint,4,opt,name=vectors,proto3" json:"vectors,omitempty"`   // that have the field
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Facet) Reset() {
+	*x = Facet{}
+	mi := &file_tarn_v1_vector_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Facet) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Facet) ProtoMessage() {}
+
+func (x *Facet) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_vector_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Facet.ProtoReflect.Descriptor instead.
+func (*Facet) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *Facet) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *Facet) GetValues() []*FacetValue {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *Facet) GetDistinct() uint64 {
+	if x != nil {
+		return x.Distinct
+	}
+	return 0
+}
+
+func (x *Facet) GetVectors() uint64 {
+	if x != nil {
+		return x.Vectors
+	}
+	return 0
+}
+
+type FacetValue struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Value         *structpb.Value        `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"`  // a string, a number or a bool
+	Count         uint64                 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"` // of vectors; one with an array counts for each of its values
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FacetValue) Reset() {
+	*x = FacetValue{}
+	mi := &file_tarn_v1_vector_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FacetValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FacetValue) ProtoMessage() {}
+
+func (x *FacetValue) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_vector_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FacetValue.ProtoReflect.Descriptor instead.
+func (*FacetValue) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *FacetValue) GetValue() *structpb.Value {
+	if x != nil {
+		return x.Value
+	}
+	return nil
+}
+
+func (x *FacetValue) GetCount() uint64 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+type DeleteWhereRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bucket        string                 `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Index         string                 `protobuf:"bytes,2,opt,name=index,proto3" json:"index,omitempty"`
+	Filter        *structpb.Struct       `protobuf:"bytes,3,opt,name=filter,proto3" json:"filter,omitempty"`                // must ask for something
+	Max           uint64                 `protobuf:"varint,4,opt,name=max,proto3" json:"max,omitempty"`                     // at most so many; 0: all
+	DryRun        bool                   `protobuf:"varint,5,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"` // only count
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteWhereRequest) Reset() {
+	*x = DeleteWhereRequest{}
+	mi := &file_tarn_v1_vector_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteWhereRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteWhereRequest) ProtoMessage() {}
+
+func (x *DeleteWhereRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_vector_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteWhereRequest.ProtoReflect.Descriptor instead.
+func (*DeleteWhereRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *DeleteWhereRequest) GetBucket() string {
+	if x != nil {
+		return x.Bucket
+	}
+	return ""
+}
+
+func (x *DeleteWhereRequest) GetIndex() string {
+	if x != nil {
+		return x.Index
+	}
+	return ""
+}
+
+func (x *DeleteWhereRequest) GetFilter() *structpb.Struct {
+	if x != nil {
+		return x.Filter
+	}
+	return nil
+}
+
+func (x *DeleteWhereRequest) GetMax() uint64 {
+	if x != nil {
+		return x.Max
+	}
+	return 0
+}
+
+func (x *DeleteWhereRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+type DeleteWhereResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Deleted       uint64                 `protobuf:"varint,1,opt,name=deleted,proto3" json:"deleted,omitempty"` // or what would be
+	More          bool                   `protobuf:"varint,2,opt,name=more,proto3" json:"more,omitempty"`       // max was reached, and there are more
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteWhereResponse) Reset() {
+	*x = DeleteWhereResponse{}
+	mi := &file_tarn_v1_vector_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteWhereResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteWhereResponse) ProtoMessage() {}
+
+func (x *DeleteWhereResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_vector_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteWhereResponse.ProtoReflect.Descriptor instead.
+func (*DeleteWhereResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *DeleteWhereResponse) GetDeleted() uint64 {
+	if x != nil {
+		return x.Deleted
+	}
+	return 0
+}
+
+func (x *DeleteWhereResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+type ChangeTextsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bucket        string                 `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Index         string                 `protobuf:"bytes,2,opt,name=index,proto3" json:"index,omitempty"`
+	Add           []string               `protobuf:"bytes,3,rep,name=add,proto3" json:"add,omitempty"`
+	Remove        []string               `protobuf:"bytes,4,rep,name=remove,proto3" json:"remove,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeTextsRequest) Reset() {
+	*x = ChangeTextsRequest{}
+	mi := &file_tarn_v1_vector_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeTextsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeTextsRequest) ProtoMessage() {}
+
+func (x *ChangeTextsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_vector_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeTextsRequest.ProtoReflect.Descriptor instead.
+func (*ChangeTextsRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ChangeTextsRequest) GetBucket() string {
+	if x != nil {
+		return x.Bucket
+	}
+	return ""
+}
+
+func (x *ChangeTextsRequest) GetIndex() string {
+	if x != nil {
+		return x.Index
+	}
+	return ""
+}
+
+func (x *ChangeTextsRequest) GetAdd() []string {
+	if x != nil {
+		return x.Add
+	}
+	return nil
+}
+
+func (x *ChangeTextsRequest) GetRemove() []string {
+	if x != nil {
+		return x.Remove
+	}
+	return nil
+}
+
+type ChangeTextsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         *Index                 `protobuf:"bytes,1,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeTextsResponse) Reset() {
+	*x = ChangeTextsResponse{}
+	mi := &file_tarn_v1_vector_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeTextsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeTextsResponse) ProtoMessage() {}
+
+func (x *ChangeTextsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_vector_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeTextsResponse.ProtoReflect.Descriptor instead.
+func (*ChangeTextsResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ChangeTextsResponse) GetIndex() *Index {
+	if x != nil {
+		return x.Index
+	}
+	return nil
+}
+
 var File_tarn_v1_vector_proto protoreflect.FileDescriptor
 
 const file_tarn_v1_vector_proto_rawDesc = "" +
@@ -2055,7 +2999,7 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x14\n" +
 	"\x05model\x18\x03 \x01(\tR\x05model\x12\x1a\n" +
-	"\brevision\x18\x04 \x01(\tR\brevision\"\xb5\x03\n" +
+	"\brevision\x18\x04 \x01(\tR\brevision\"\xd2\x03\n" +
 	"\x05Index\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
@@ -2069,14 +3013,16 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\ftail_vectors\x18\n" +
 	" \x01(\x04R\vtailVectors\x12\x16\n" +
 	"\x06probes\x18\v \x01(\rR\x06probes\x12\x16\n" +
-	"\x06recall\x18\f \x01(\x01R\x06recall\"\xf7\x01\n" +
+	"\x06recall\x18\f \x01(\x01R\x06recall\x12\x1b\n" +
+	"\ttext_keys\x18\r \x03(\tR\btextKeys\"\x94\x02\n" +
 	"\x12CreateIndexRequest\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
 	"\tdimension\x18\x03 \x01(\rR\tdimension\x12'\n" +
 	"\x06metric\x18\x04 \x01(\x0e2\x0f.tarn.v1.MetricR\x06metric\x12?\n" +
 	"\x1cnon_filterable_metadata_keys\x18\x05 \x03(\tR\x19nonFilterableMetadataKeys\x12-\n" +
-	"\bembedder\x18\x06 \x01(\v2\x11.tarn.v1.EmbedderR\bembedder\";\n" +
+	"\bembedder\x18\x06 \x01(\v2\x11.tarn.v1.EmbedderR\bembedder\x12\x1b\n" +
+	"\ttext_keys\x18\a \x03(\tR\btextKeys\";\n" +
 	"\x13CreateIndexResponse\x12$\n" +
 	"\x05index\x18\x01 \x01(\v2\x0e.tarn.v1.IndexR\x05index\"B\n" +
 	"\x14DescribeIndexRequest\x12\x16\n" +
@@ -2150,7 +3096,7 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"withValues\x12#\n" +
 	"\rwith_metadata\x18\x05 \x01(\bR\fwithMetadata\"8\n" +
 	"\vGetResponse\x12)\n" +
-	"\avectors\x18\x01 \x03(\v2\x0f.tarn.v1.VectorR\avectors\"\xf3\x01\n" +
+	"\avectors\x18\x01 \x03(\v2\x0f.tarn.v1.VectorR\avectors\"\xa4\x02\n" +
 	"\vListRequest\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\tR\x05index\x12\x1b\n" +
@@ -2161,7 +3107,8 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\bsegments\x18\x06 \x01(\rR\bsegments\x12\x1f\n" +
 	"\vwith_values\x18\a \x01(\bR\n" +
 	"withValues\x12#\n" +
-	"\rwith_metadata\x18\b \x01(\bR\fwithMetadata\"a\n" +
+	"\rwith_metadata\x18\b \x01(\bR\fwithMetadata\x12/\n" +
+	"\x06filter\x18\t \x01(\v2\x17.google.protobuf.StructR\x06filter\"a\n" +
 	"\fListResponse\x12)\n" +
 	"\avectors\x18\x01 \x03(\v2\x0f.tarn.v1.VectorR\avectors\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"Q\n" +
@@ -2169,7 +3116,7 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\tR\x05index\x12\x12\n" +
 	"\x04keys\x18\x03 \x03(\tR\x04keys\"\x10\n" +
-	"\x0eDeleteResponse\"\xe0\x02\n" +
+	"\x0eDeleteResponse\"\xcf\x03\n" +
 	"\fQueryRequest\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\tR\x05index\x12\x18\n" +
@@ -2184,14 +3131,34 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	" \x01(\bR\n" +
 	"withValues\x12#\n" +
 	"\rwith_metadata\x18\v \x01(\bR\fwithMetadata\x12\x18\n" +
-	"\aexplain\x18\f \x01(\bR\aexplainB\b\n" +
-	"\x06target\"\xa9\x01\n" +
+	"\aexplain\x18\f \x01(\bR\aexplain\x12(\n" +
+	"\x05texts\x18\r \x03(\v2\x12.tarn.v1.TextQueryR\x05texts\x12\x1b\n" +
+	"\x06within\x18\x0e \x01(\x01H\x01R\x06within\x88\x01\x01\x12\x1b\n" +
+	"\tpage_size\x18\x0f \x01(\rR\bpageSizeB\b\n" +
+	"\x06targetB\t\n" +
+	"\a_within\"1\n" +
+	"\tTextQuery\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"r\n" +
+	"\x11QueryBatchRequest\x12\x16\n" +
+	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\tR\x05index\x12/\n" +
+	"\aqueries\x18\x03 \x03(\v2\x15.tarn.v1.QueryRequestR\aqueries\"F\n" +
+	"\x12QueryBatchResponse\x120\n" +
+	"\aanswers\x18\x01 \x03(\v2\x16.tarn.v1.QueryResponseR\aanswers\"1\n" +
+	"\x10QueryPageRequest\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x01 \x01(\tR\tpageToken\"]\n" +
+	"\x11QueryPageResponse\x12 \n" +
+	"\x04hits\x18\x01 \x03(\v2\f.tarn.v1.HitR\x04hits\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbf\x01\n" +
 	"\x03Hit\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1a\n" +
 	"\bdistance\x18\x02 \x01(\x01R\bdistance\x123\n" +
 	"\bmetadata\x18\x03 \x01(\v2\x17.google.protobuf.StructR\bmetadata\x12'\n" +
 	"\x06source\x18\x04 \x01(\v2\x0f.tarn.v1.SourceR\x06source\x12\x16\n" +
-	"\x06values\x18\x05 \x01(\fR\x06values\"\xe4\x01\n" +
+	"\x06values\x18\x05 \x01(\fR\x06values\x12\x14\n" +
+	"\x05score\x18\x06 \x01(\x01R\x05score\"\xb7\x02\n" +
 	"\aExplain\x12&\n" +
 	"\x0eneighbourhoods\x18\x01 \x01(\rR\x0eneighbourhoods\x12\x16\n" +
 	"\x06probed\x18\x02 \x01(\rR\x06probed\x12\x18\n" +
@@ -2201,16 +3168,62 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"bytes_read\x18\x05 \x01(\x04R\tbytesRead\x12\x14\n" +
 	"\x05exact\x18\x06 \x01(\bR\x05exact\x12\x16\n" +
 	"\x06recall\x18\a \x01(\x01R\x06recall\x12\x16\n" +
-	"\x06micros\x18\b \x01(\x01R\x06micros\"]\n" +
+	"\x06micros\x18\b \x01(\x01R\x06micros\x12\x12\n" +
+	"\x04plan\x18\t \x01(\tR\x04plan\x12\x1a\n" +
+	"\bselected\x18\n" +
+	" \x01(\x04R\bselected\x12!\n" +
+	"\ftext_matches\x18\v \x01(\x04R\vtextMatches\"\x99\x01\n" +
 	"\rQueryResponse\x12 \n" +
 	"\x04hits\x18\x01 \x03(\v2\f.tarn.v1.HitR\x04hits\x12*\n" +
-	"\aexplain\x18\x02 \x01(\v2\x10.tarn.v1.ExplainR\aexplain*Y\n" +
+	"\aexplain\x18\x02 \x01(\v2\x10.tarn.v1.ExplainR\aexplain\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\x12&\n" +
+	"\x0fnext_page_token\x18\x04 \x01(\tR\rnextPageToken\"m\n" +
+	"\fCountRequest\x12\x16\n" +
+	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\tR\x05index\x12/\n" +
+	"\x06filter\x18\x03 \x01(\v2\x17.google.protobuf.StructR\x06filter\")\n" +
+	"\rCountResponse\x12\x18\n" +
+	"\avectors\x18\x01 \x01(\x04R\avectors\"\x9e\x01\n" +
+	"\rFacetsRequest\x12\x16\n" +
+	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\tR\x05index\x12/\n" +
+	"\x06filter\x18\x03 \x01(\v2\x17.google.protobuf.StructR\x06filter\x12\x16\n" +
+	"\x06fields\x18\x04 \x03(\tR\x06fields\x12\x16\n" +
+	"\x06values\x18\x05 \x01(\rR\x06values\"R\n" +
+	"\x0eFacetsResponse\x12&\n" +
+	"\x06facets\x18\x01 \x03(\v2\x0e.tarn.v1.FacetR\x06facets\x12\x18\n" +
+	"\avectors\x18\x02 \x01(\x04R\avectors\"\x80\x01\n" +
+	"\x05Facet\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x12+\n" +
+	"\x06values\x18\x02 \x03(\v2\x13.tarn.v1.FacetValueR\x06values\x12\x1a\n" +
+	"\bdistinct\x18\x03 \x01(\x04R\bdistinct\x12\x18\n" +
+	"\avectors\x18\x04 \x01(\x04R\avectors\"P\n" +
+	"\n" +
+	"FacetValue\x12,\n" +
+	"\x05value\x18\x01 \x01(\v2\x16.google.protobuf.ValueR\x05value\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\"\x9e\x01\n" +
+	"\x12DeleteWhereRequest\x12\x16\n" +
+	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\tR\x05index\x12/\n" +
+	"\x06filter\x18\x03 \x01(\v2\x17.google.protobuf.StructR\x06filter\x12\x10\n" +
+	"\x03max\x18\x04 \x01(\x04R\x03max\x12\x17\n" +
+	"\adry_run\x18\x05 \x01(\bR\x06dryRun\"C\n" +
+	"\x13DeleteWhereResponse\x12\x18\n" +
+	"\adeleted\x18\x01 \x01(\x04R\adeleted\x12\x12\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"l\n" +
+	"\x12ChangeTextsRequest\x12\x16\n" +
+	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\tR\x05index\x12\x10\n" +
+	"\x03add\x18\x03 \x03(\tR\x03add\x12\x16\n" +
+	"\x06remove\x18\x04 \x03(\tR\x06remove\";\n" +
+	"\x13ChangeTextsResponse\x12$\n" +
+	"\x05index\x18\x01 \x01(\v2\x0e.tarn.v1.IndexR\x05index*Y\n" +
 	"\x06Metric\x12\x16\n" +
 	"\x12METRIC_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rMETRIC_COSINE\x10\x01\x12\x14\n" +
 	"\x10METRIC_EUCLIDEAN\x10\x02\x12\x0e\n" +
 	"\n" +
-	"METRIC_DOT\x10\x032\xe1\x05\n" +
+	"METRIC_DOT\x10\x032\xf3\b\n" +
 	"\rVectorService\x12H\n" +
 	"\vCreateIndex\x12\x1b.tarn.v1.CreateIndexRequest\x1a\x1c.tarn.v1.CreateIndexResponse\x12N\n" +
 	"\rDescribeIndex\x12\x1d.tarn.v1.DescribeIndexRequest\x1a\x1e.tarn.v1.DescribeIndexResponse\x12H\n" +
@@ -2222,7 +3235,14 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\x03Get\x12\x13.tarn.v1.GetRequest\x1a\x14.tarn.v1.GetResponse\x123\n" +
 	"\x04List\x12\x14.tarn.v1.ListRequest\x1a\x15.tarn.v1.ListResponse\x129\n" +
 	"\x06Delete\x12\x16.tarn.v1.DeleteRequest\x1a\x17.tarn.v1.DeleteResponse\x126\n" +
-	"\x05Query\x12\x15.tarn.v1.QueryRequest\x1a\x16.tarn.v1.QueryResponseB/Z-github.com/tarnlake/tarn/proto/tarn/v1;tarnv1b\x06proto3"
+	"\x05Query\x12\x15.tarn.v1.QueryRequest\x1a\x16.tarn.v1.QueryResponse\x12E\n" +
+	"\n" +
+	"QueryBatch\x12\x1a.tarn.v1.QueryBatchRequest\x1a\x1b.tarn.v1.QueryBatchResponse\x12B\n" +
+	"\tQueryPage\x12\x19.tarn.v1.QueryPageRequest\x1a\x1a.tarn.v1.QueryPageResponse\x126\n" +
+	"\x05Count\x12\x15.tarn.v1.CountRequest\x1a\x16.tarn.v1.CountResponse\x129\n" +
+	"\x06Facets\x12\x16.tarn.v1.FacetsRequest\x1a\x17.tarn.v1.FacetsResponse\x12H\n" +
+	"\vDeleteWhere\x12\x1b.tarn.v1.DeleteWhereRequest\x1a\x1c.tarn.v1.DeleteWhereResponse\x12H\n" +
+	"\vChangeTexts\x12\x1b.tarn.v1.ChangeTextsRequest\x1a\x1c.tarn.v1.ChangeTextsResponseB/Z-github.com/tarnlake/tarn/proto/tarn/v1;tarnv1b\x06proto3"
 
 var (
 	file_tarn_v1_vector_proto_rawDescOnce sync.Once
@@ -2237,7 +3257,7 @@ func file_tarn_v1_vector_proto_rawDescGZIP() []byte {
 }
 
 var file_tarn_v1_vector_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_tarn_v1_vector_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_tarn_v1_vector_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_tarn_v1_vector_proto_goTypes = []any{
 	(Metric)(0),                   // 0: tarn.v1.Metric
 	(*Embedder)(nil),              // 1: tarn.v1.Embedder
@@ -2266,63 +3286,103 @@ var file_tarn_v1_vector_proto_goTypes = []any{
 	(*DeleteRequest)(nil),         // 24: tarn.v1.DeleteRequest
 	(*DeleteResponse)(nil),        // 25: tarn.v1.DeleteResponse
 	(*QueryRequest)(nil),          // 26: tarn.v1.QueryRequest
-	(*Hit)(nil),                   // 27: tarn.v1.Hit
-	(*Explain)(nil),               // 28: tarn.v1.Explain
-	(*QueryResponse)(nil),         // 29: tarn.v1.QueryResponse
-	nil,                           // 30: tarn.v1.ObjectPut.MetadataEntry
-	(*timestamppb.Timestamp)(nil), // 31: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 32: google.protobuf.Struct
+	(*TextQuery)(nil),             // 27: tarn.v1.TextQuery
+	(*QueryBatchRequest)(nil),     // 28: tarn.v1.QueryBatchRequest
+	(*QueryBatchResponse)(nil),    // 29: tarn.v1.QueryBatchResponse
+	(*QueryPageRequest)(nil),      // 30: tarn.v1.QueryPageRequest
+	(*QueryPageResponse)(nil),     // 31: tarn.v1.QueryPageResponse
+	(*Hit)(nil),                   // 32: tarn.v1.Hit
+	(*Explain)(nil),               // 33: tarn.v1.Explain
+	(*QueryResponse)(nil),         // 34: tarn.v1.QueryResponse
+	(*CountRequest)(nil),          // 35: tarn.v1.CountRequest
+	(*CountResponse)(nil),         // 36: tarn.v1.CountResponse
+	(*FacetsRequest)(nil),         // 37: tarn.v1.FacetsRequest
+	(*FacetsResponse)(nil),        // 38: tarn.v1.FacetsResponse
+	(*Facet)(nil),                 // 39: tarn.v1.Facet
+	(*FacetValue)(nil),            // 40: tarn.v1.FacetValue
+	(*DeleteWhereRequest)(nil),    // 41: tarn.v1.DeleteWhereRequest
+	(*DeleteWhereResponse)(nil),   // 42: tarn.v1.DeleteWhereResponse
+	(*ChangeTextsRequest)(nil),    // 43: tarn.v1.ChangeTextsRequest
+	(*ChangeTextsResponse)(nil),   // 44: tarn.v1.ChangeTextsResponse
+	nil,                           // 45: tarn.v1.ObjectPut.MetadataEntry
+	(*timestamppb.Timestamp)(nil), // 46: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 47: google.protobuf.Struct
+	(*structpb.Value)(nil),        // 48: google.protobuf.Value
 }
 var file_tarn_v1_vector_proto_depIdxs = []int32{
 	0,  // 0: tarn.v1.Index.metric:type_name -> tarn.v1.Metric
 	1,  // 1: tarn.v1.Index.embedder:type_name -> tarn.v1.Embedder
-	31, // 2: tarn.v1.Index.created:type_name -> google.protobuf.Timestamp
+	46, // 2: tarn.v1.Index.created:type_name -> google.protobuf.Timestamp
 	0,  // 3: tarn.v1.CreateIndexRequest.metric:type_name -> tarn.v1.Metric
 	1,  // 4: tarn.v1.CreateIndexRequest.embedder:type_name -> tarn.v1.Embedder
 	2,  // 5: tarn.v1.CreateIndexResponse.index:type_name -> tarn.v1.Index
 	2,  // 6: tarn.v1.DescribeIndexResponse.index:type_name -> tarn.v1.Index
 	2,  // 7: tarn.v1.ListIndexesResponse.indexes:type_name -> tarn.v1.Index
-	32, // 8: tarn.v1.Vector.metadata:type_name -> google.protobuf.Struct
+	47, // 8: tarn.v1.Vector.metadata:type_name -> google.protobuf.Struct
 	13, // 9: tarn.v1.Vector.source:type_name -> tarn.v1.Source
-	30, // 10: tarn.v1.ObjectPut.metadata:type_name -> tarn.v1.ObjectPut.MetadataEntry
+	45, // 10: tarn.v1.ObjectPut.metadata:type_name -> tarn.v1.ObjectPut.MetadataEntry
 	14, // 11: tarn.v1.PutRequest.vectors:type_name -> tarn.v1.Vector
 	15, // 12: tarn.v1.PutRequest.object:type_name -> tarn.v1.ObjectPut
 	16, // 13: tarn.v1.PutStreamRequest.batch:type_name -> tarn.v1.PutRequest
 	17, // 14: tarn.v1.PutStreamResponse.batch:type_name -> tarn.v1.PutResponse
 	14, // 15: tarn.v1.GetResponse.vectors:type_name -> tarn.v1.Vector
-	14, // 16: tarn.v1.ListResponse.vectors:type_name -> tarn.v1.Vector
-	32, // 17: tarn.v1.QueryRequest.filter:type_name -> google.protobuf.Struct
-	32, // 18: tarn.v1.Hit.metadata:type_name -> google.protobuf.Struct
-	13, // 19: tarn.v1.Hit.source:type_name -> tarn.v1.Source
-	27, // 20: tarn.v1.QueryResponse.hits:type_name -> tarn.v1.Hit
-	28, // 21: tarn.v1.QueryResponse.explain:type_name -> tarn.v1.Explain
-	3,  // 22: tarn.v1.VectorService.CreateIndex:input_type -> tarn.v1.CreateIndexRequest
-	5,  // 23: tarn.v1.VectorService.DescribeIndex:input_type -> tarn.v1.DescribeIndexRequest
-	7,  // 24: tarn.v1.VectorService.ListIndexes:input_type -> tarn.v1.ListIndexesRequest
-	9,  // 25: tarn.v1.VectorService.DeleteIndex:input_type -> tarn.v1.DeleteIndexRequest
-	11, // 26: tarn.v1.VectorService.MeasureRecall:input_type -> tarn.v1.MeasureRecallRequest
-	16, // 27: tarn.v1.VectorService.Put:input_type -> tarn.v1.PutRequest
-	18, // 28: tarn.v1.VectorService.PutStream:input_type -> tarn.v1.PutStreamRequest
-	20, // 29: tarn.v1.VectorService.Get:input_type -> tarn.v1.GetRequest
-	22, // 30: tarn.v1.VectorService.List:input_type -> tarn.v1.ListRequest
-	24, // 31: tarn.v1.VectorService.Delete:input_type -> tarn.v1.DeleteRequest
-	26, // 32: tarn.v1.VectorService.Query:input_type -> tarn.v1.QueryRequest
-	4,  // 33: tarn.v1.VectorService.CreateIndex:output_type -> tarn.v1.CreateIndexResponse
-	6,  // 34: tarn.v1.VectorService.DescribeIndex:output_type -> tarn.v1.DescribeIndexResponse
-	8,  // 35: tarn.v1.VectorService.ListIndexes:output_type -> tarn.v1.ListIndexesResponse
-	10, // 36: tarn.v1.VectorService.DeleteIndex:output_type -> tarn.v1.DeleteIndexResponse
-	12, // 37: tarn.v1.VectorService.MeasureRecall:output_type -> tarn.v1.MeasureRecallResponse
-	17, // 38: tarn.v1.VectorService.Put:output_type -> tarn.v1.PutResponse
-	19, // 39: tarn.v1.VectorService.PutStream:output_type -> tarn.v1.PutStreamResponse
-	21, // 40: tarn.v1.VectorService.Get:output_type -> tarn.v1.GetResponse
-	23, // 41: tarn.v1.VectorService.List:output_type -> tarn.v1.ListResponse
-	25, // 42: tarn.v1.VectorService.Delete:output_type -> tarn.v1.DeleteResponse
-	29, // 43: tarn.v1.VectorService.Query:output_type -> tarn.v1.QueryResponse
-	33, // [33:44] is the sub-list for method output_type
-	22, // [22:33] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	47, // 16: tarn.v1.ListRequest.filter:type_name -> google.protobuf.Struct
+	14, // 17: tarn.v1.ListResponse.vectors:type_name -> tarn.v1.Vector
+	47, // 18: tarn.v1.QueryRequest.filter:type_name -> google.protobuf.Struct
+	27, // 19: tarn.v1.QueryRequest.texts:type_name -> tarn.v1.TextQuery
+	26, // 20: tarn.v1.QueryBatchRequest.queries:type_name -> tarn.v1.QueryRequest
+	34, // 21: tarn.v1.QueryBatchResponse.answers:type_name -> tarn.v1.QueryResponse
+	32, // 22: tarn.v1.QueryPageResponse.hits:type_name -> tarn.v1.Hit
+	47, // 23: tarn.v1.Hit.metadata:type_name -> google.protobuf.Struct
+	13, // 24: tarn.v1.Hit.source:type_name -> tarn.v1.Source
+	32, // 25: tarn.v1.QueryResponse.hits:type_name -> tarn.v1.Hit
+	33, // 26: tarn.v1.QueryResponse.explain:type_name -> tarn.v1.Explain
+	47, // 27: tarn.v1.CountRequest.filter:type_name -> google.protobuf.Struct
+	47, // 28: tarn.v1.FacetsRequest.filter:type_name -> google.protobuf.Struct
+	39, // 29: tarn.v1.FacetsResponse.facets:type_name -> tarn.v1.Facet
+	40, // 30: tarn.v1.Facet.values:type_name -> tarn.v1.FacetValue
+	48, // 31: tarn.v1.FacetValue.value:type_name -> google.protobuf.Value
+	47, // 32: tarn.v1.DeleteWhereRequest.filter:type_name -> google.protobuf.Struct
+	2,  // 33: tarn.v1.ChangeTextsResponse.index:type_name -> tarn.v1.Index
+	3,  // 34: tarn.v1.VectorService.CreateIndex:input_type -> tarn.v1.CreateIndexRequest
+	5,  // 35: tarn.v1.VectorService.DescribeIndex:input_type -> tarn.v1.DescribeIndexRequest
+	7,  // 36: tarn.v1.VectorService.ListIndexes:input_type -> tarn.v1.ListIndexesRequest
+	9,  // 37: tarn.v1.VectorService.DeleteIndex:input_type -> tarn.v1.DeleteIndexRequest
+	11, // 38: tarn.v1.VectorService.MeasureRecall:input_type -> tarn.v1.MeasureRecallRequest
+	16, // 39: tarn.v1.VectorService.Put:input_type -> tarn.v1.PutRequest
+	18, // 40: tarn.v1.VectorService.PutStream:input_type -> tarn.v1.PutStreamRequest
+	20, // 41: tarn.v1.VectorService.Get:input_type -> tarn.v1.GetRequest
+	22, // 42: tarn.v1.VectorService.List:input_type -> tarn.v1.ListRequest
+	24, // 43: tarn.v1.VectorService.Delete:input_type -> tarn.v1.DeleteRequest
+	26, // 44: tarn.v1.VectorService.Query:input_type -> tarn.v1.QueryRequest
+	28, // 45: tarn.v1.VectorService.QueryBatch:input_type -> tarn.v1.QueryBatchRequest
+	30, // 46: tarn.v1.VectorService.QueryPage:input_type -> tarn.v1.QueryPageRequest
+	35, // 47: tarn.v1.VectorService.Count:input_type -> tarn.v1.CountRequest
+	37, // 48: tarn.v1.VectorService.Facets:input_type -> tarn.v1.FacetsRequest
+	41, // 49: tarn.v1.VectorService.DeleteWhere:input_type -> tarn.v1.DeleteWhereRequest
+	43, // 50: tarn.v1.VectorService.ChangeTexts:input_type -> tarn.v1.ChangeTextsRequest
+	4,  // 51: tarn.v1.VectorService.CreateIndex:output_type -> tarn.v1.CreateIndexResponse
+	6,  // 52: tarn.v1.VectorService.DescribeIndex:output_type -> tarn.v1.DescribeIndexResponse
+	8,  // 53: tarn.v1.VectorService.ListIndexes:output_type -> tarn.v1.ListIndexesResponse
+	10, // 54: tarn.v1.VectorService.DeleteIndex:output_type -> tarn.v1.DeleteIndexResponse
+	12, // 55: tarn.v1.VectorService.MeasureRecall:output_type -> tarn.v1.MeasureRecallResponse
+	17, // 56: tarn.v1.VectorService.Put:output_type -> tarn.v1.PutResponse
+	19, // 57: tarn.v1.VectorService.PutStream:output_type -> tarn.v1.PutStreamResponse
+	21, // 58: tarn.v1.VectorService.Get:output_type -> tarn.v1.GetResponse
+	23, // 59: tarn.v1.VectorService.List:output_type -> tarn.v1.ListResponse
+	25, // 60: tarn.v1.VectorService.Delete:output_type -> tarn.v1.DeleteResponse
+	34, // 61: tarn.v1.VectorService.Query:output_type -> tarn.v1.QueryResponse
+	29, // 62: tarn.v1.VectorService.QueryBatch:output_type -> tarn.v1.QueryBatchResponse
+	31, // 63: tarn.v1.VectorService.QueryPage:output_type -> tarn.v1.QueryPageResponse
+	36, // 64: tarn.v1.VectorService.Count:output_type -> tarn.v1.CountResponse
+	38, // 65: tarn.v1.VectorService.Facets:output_type -> tarn.v1.FacetsResponse
+	42, // 66: tarn.v1.VectorService.DeleteWhere:output_type -> tarn.v1.DeleteWhereResponse
+	44, // 67: tarn.v1.VectorService.ChangeTexts:output_type -> tarn.v1.ChangeTextsResponse
+	51, // [51:68] is the sub-list for method output_type
+	34, // [34:51] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_tarn_v1_vector_proto_init() }
@@ -2341,7 +3401,7 @@ func file_tarn_v1_vector_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_vector_proto_rawDesc), len(file_tarn_v1_vector_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   30,
+			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

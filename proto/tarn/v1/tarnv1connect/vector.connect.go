@@ -49,6 +49,18 @@ const (
 	VectorServiceDeleteProcedure = "/tarn.v1.VectorService/Delete"
 	// VectorServiceQueryProcedure is the procedure name of the VectorService's Query RPC.
 	VectorServiceQueryProcedure = "/tarn.v1.VectorService/Query"
+	// VectorServiceQueryBatchProcedure is the procedure name of the VectorService's QueryBatch RPC.
+	VectorServiceQueryBatchProcedure = "/tarn.v1.VectorService/QueryBatch"
+	// VectorServiceQueryPageProcedure is the procedure name of the VectorService's QueryPage RPC.
+	VectorServiceQueryPageProcedure = "/tarn.v1.VectorService/QueryPage"
+	// VectorServiceCountProcedure is the procedure name of the VectorService's Count RPC.
+	VectorServiceCountProcedure = "/tarn.v1.VectorService/Count"
+	// VectorServiceFacetsProcedure is the procedure name of the VectorService's Facets RPC.
+	VectorServiceFacetsProcedure = "/tarn.v1.VectorService/Facets"
+	// VectorServiceDeleteWhereProcedure is the procedure name of the VectorService's DeleteWhere RPC.
+	VectorServiceDeleteWhereProcedure = "/tarn.v1.VectorService/DeleteWhere"
+	// VectorServiceChangeTextsProcedure is the procedure name of the VectorService's ChangeTexts RPC.
+	VectorServiceChangeTextsProcedure = "/tarn.v1.VectorService/ChangeTexts"
 )
 
 var (
@@ -129,6 +141,48 @@ var (
 			Procedure:  VectorServiceQueryProcedure,
 		}
 	})
+	vectorServiceQueryBatchSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_tarn_v1_vector_proto.Services().ByName("VectorService").Methods().ByName("QueryBatch"),
+			Procedure:  VectorServiceQueryBatchProcedure,
+		}
+	})
+	vectorServiceQueryPageSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_tarn_v1_vector_proto.Services().ByName("VectorService").Methods().ByName("QueryPage"),
+			Procedure:  VectorServiceQueryPageProcedure,
+		}
+	})
+	vectorServiceCountSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_tarn_v1_vector_proto.Services().ByName("VectorService").Methods().ByName("Count"),
+			Procedure:  VectorServiceCountProcedure,
+		}
+	})
+	vectorServiceFacetsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_tarn_v1_vector_proto.Services().ByName("VectorService").Methods().ByName("Facets"),
+			Procedure:  VectorServiceFacetsProcedure,
+		}
+	})
+	vectorServiceDeleteWhereSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_tarn_v1_vector_proto.Services().ByName("VectorService").Methods().ByName("DeleteWhere"),
+			Procedure:  VectorServiceDeleteWhereProcedure,
+		}
+	})
+	vectorServiceChangeTextsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_tarn_v1_vector_proto.Services().ByName("VectorService").Methods().ByName("ChangeTexts"),
+			Procedure:  VectorServiceChangeTextsProcedure,
+		}
+	})
 )
 
 // VectorServiceClient is a client for the tarn.v1.VectorService service.
@@ -155,8 +209,25 @@ type VectorServiceClient interface {
 	List(context.Context, *v1.ListRequest) (*v1.ListResponse, error)
 	// Delete removes vectors by key. Keys that do not exist are no error.
 	Delete(context.Context, *v1.DeleteRequest) (*v1.DeleteResponse, error)
-	// Query finds the nearest neighbours of a vector, a text, or a stored key.
+	// Query finds the nearest neighbours of a vector, a text, or a stored key; or what holds words; or
+	// both, fused by rank.
 	Query(context.Context, *v1.QueryRequest) (*v1.QueryResponse, error)
+	// QueryBatch answers several queries of one index, each as Query would. A query that is wrong fails
+	// the batch, which names it.
+	QueryBatch(context.Context, *v1.QueryBatchRequest) (*v1.QueryBatchResponse, error)
+	// QueryPage is a further page of an answer that Query gave with a page_size. The query is not run again:
+	// what was written since is not in it. An answer is kept for five minutes after its last page, while
+	// there is room; then FAILED_PRECONDITION tells to ask anew.
+	QueryPage(context.Context, *v1.QueryPageRequest) (*v1.QueryPageResponse, error)
+	// Count tells how many vectors a filter means.
+	Count(context.Context, *v1.CountRequest) (*v1.CountResponse, error)
+	// Facets counts the values of metadata fields among the vectors that a filter means.
+	Facets(context.Context, *v1.FacetsRequest) (*v1.FacetsResponse, error)
+	// DeleteWhere removes the vectors that a filter means when it begins. It goes in batches: where it
+	// fails, what it had removed is gone, and it may be called again.
+	DeleteWhere(context.Context, *v1.DeleteWhereRequest) (*v1.DeleteWhereResponse, error)
+	// ChangeTexts chooses which metadata keys are searched by words. When it has answered, they are.
+	ChangeTexts(context.Context, *v1.ChangeTextsRequest) (*v1.ChangeTextsResponse, error)
 }
 
 // NewVectorServiceClient constructs a client for the tarn.v1.VectorService service. Multiple
@@ -225,8 +296,25 @@ type VectorServiceHandler interface {
 	List(context.Context, *v1.ListRequest) (*v1.ListResponse, error)
 	// Delete removes vectors by key. Keys that do not exist are no error.
 	Delete(context.Context, *v1.DeleteRequest) (*v1.DeleteResponse, error)
-	// Query finds the nearest neighbours of a vector, a text, or a stored key.
+	// Query finds the nearest neighbours of a vector, a text, or a stored key; or what holds words; or
+	// both, fused by rank.
 	Query(context.Context, *v1.QueryRequest) (*v1.QueryResponse, error)
+	// QueryBatch answers several queries of one index, each as Query would. A query that is wrong fails
+	// the batch, which names it.
+	QueryBatch(context.Context, *v1.QueryBatchRequest) (*v1.QueryBatchResponse, error)
+	// QueryPage is a further page of an answer that Query gave with a page_size. The query is not run again:
+	// what was written since is not in it. An answer is kept for five minutes after its last page, while
+	// there is room; then FAILED_PRECONDITION tells to ask anew.
+	QueryPage(context.Context, *v1.QueryPageRequest) (*v1.QueryPageResponse, error)
+	// Count tells how many vectors a filter means.
+	Count(context.Context, *v1.CountRequest) (*v1.CountResponse, error)
+	// Facets counts the values of metadata fields among the vectors that a filter means.
+	Facets(context.Context, *v1.FacetsRequest) (*v1.FacetsResponse, error)
+	// DeleteWhere removes the vectors that a filter means when it begins. It goes in batches: where it
+	// fails, what it had removed is gone, and it may be called again.
+	DeleteWhere(context.Context, *v1.DeleteWhereRequest) (*v1.DeleteWhereResponse, error)
+	// ChangeTexts chooses which metadata keys are searched by words. When it has answered, they are.
+	ChangeTexts(context.Context, *v1.ChangeTextsRequest) (*v1.ChangeTextsResponse, error)
 }
 
 // RegisterVectorServiceHandler registers svc as the tarn.v1.VectorService implementation on server.
@@ -244,6 +332,12 @@ func RegisterVectorServiceHandler(server *connect.Server, svc VectorServiceHandl
 		connect.Method{Spec: vectorServiceListSpec(), Handler: adapter.list},
 		connect.Method{Spec: vectorServiceDeleteSpec(), Handler: adapter.delete},
 		connect.Method{Spec: vectorServiceQuerySpec(), Handler: adapter.query},
+		connect.Method{Spec: vectorServiceQueryBatchSpec(), Handler: adapter.queryBatch},
+		connect.Method{Spec: vectorServiceQueryPageSpec(), Handler: adapter.queryPage},
+		connect.Method{Spec: vectorServiceCountSpec(), Handler: adapter.count},
+		connect.Method{Spec: vectorServiceFacetsSpec(), Handler: adapter.facets},
+		connect.Method{Spec: vectorServiceDeleteWhereSpec(), Handler: adapter.deleteWhere},
+		connect.Method{Spec: vectorServiceChangeTextsSpec(), Handler: adapter.changeTexts},
 	)
 }
 
@@ -316,6 +410,30 @@ func (UnimplementedVectorServiceHandler) Delete(context.Context, *v1.DeleteReque
 
 func (UnimplementedVectorServiceHandler) Query(context.Context, *v1.QueryRequest) (*v1.QueryResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "tarn.v1.VectorService.Query is not implemented")
+}
+
+func (UnimplementedVectorServiceHandler) QueryBatch(context.Context, *v1.QueryBatchRequest) (*v1.QueryBatchResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tarn.v1.VectorService.QueryBatch is not implemented")
+}
+
+func (UnimplementedVectorServiceHandler) QueryPage(context.Context, *v1.QueryPageRequest) (*v1.QueryPageResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tarn.v1.VectorService.QueryPage is not implemented")
+}
+
+func (UnimplementedVectorServiceHandler) Count(context.Context, *v1.CountRequest) (*v1.CountResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tarn.v1.VectorService.Count is not implemented")
+}
+
+func (UnimplementedVectorServiceHandler) Facets(context.Context, *v1.FacetsRequest) (*v1.FacetsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tarn.v1.VectorService.Facets is not implemented")
+}
+
+func (UnimplementedVectorServiceHandler) DeleteWhere(context.Context, *v1.DeleteWhereRequest) (*v1.DeleteWhereResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tarn.v1.VectorService.DeleteWhere is not implemented")
+}
+
+func (UnimplementedVectorServiceHandler) ChangeTexts(context.Context, *v1.ChangeTextsRequest) (*v1.ChangeTextsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tarn.v1.VectorService.ChangeTexts is not implemented")
 }
 
 type vectorServiceClient struct {
@@ -405,6 +523,54 @@ func (c *vectorServiceClient) Delete(ctx context.Context, req *v1.DeleteRequest)
 func (c *vectorServiceClient) Query(ctx context.Context, req *v1.QueryRequest) (*v1.QueryResponse, error) {
 	var res v1.QueryResponse
 	if err := c.client.CallUnary(ctx, vectorServiceQuerySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *vectorServiceClient) QueryBatch(ctx context.Context, req *v1.QueryBatchRequest) (*v1.QueryBatchResponse, error) {
+	var res v1.QueryBatchResponse
+	if err := c.client.CallUnary(ctx, vectorServiceQueryBatchSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *vectorServiceClient) QueryPage(ctx context.Context, req *v1.QueryPageRequest) (*v1.QueryPageResponse, error) {
+	var res v1.QueryPageResponse
+	if err := c.client.CallUnary(ctx, vectorServiceQueryPageSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *vectorServiceClient) Count(ctx context.Context, req *v1.CountRequest) (*v1.CountResponse, error) {
+	var res v1.CountResponse
+	if err := c.client.CallUnary(ctx, vectorServiceCountSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *vectorServiceClient) Facets(ctx context.Context, req *v1.FacetsRequest) (*v1.FacetsResponse, error) {
+	var res v1.FacetsResponse
+	if err := c.client.CallUnary(ctx, vectorServiceFacetsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *vectorServiceClient) DeleteWhere(ctx context.Context, req *v1.DeleteWhereRequest) (*v1.DeleteWhereResponse, error) {
+	var res v1.DeleteWhereResponse
+	if err := c.client.CallUnary(ctx, vectorServiceDeleteWhereSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *vectorServiceClient) ChangeTexts(ctx context.Context, req *v1.ChangeTextsRequest) (*v1.ChangeTextsResponse, error) {
+	var res v1.ChangeTextsResponse
+	if err := c.client.CallUnary(ctx, vectorServiceChangeTextsSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -530,6 +696,78 @@ func (h vectorServiceHandler) query(ctx context.Context, _ connect.Spec, stream 
 		return err
 	}
 	res, err := h.svc.Query(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h vectorServiceHandler) queryBatch(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.QueryBatchRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.QueryBatch(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h vectorServiceHandler) queryPage(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.QueryPageRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.QueryPage(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h vectorServiceHandler) count(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.CountRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.Count(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h vectorServiceHandler) facets(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.FacetsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.Facets(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h vectorServiceHandler) deleteWhere(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.DeleteWhereRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.DeleteWhere(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h vectorServiceHandler) changeTexts(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ChangeTextsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ChangeTexts(ctx, &req)
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import type { Timestamp, Value } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { JsonObject, Message } from "@bufbuild/protobuf";
 
@@ -14,7 +14,7 @@ import type { JsonObject, Message } from "@bufbuild/protobuf";
  * Describes the file tarn/v1/vector.proto.
  */
 export const file_tarn_v1_vector: GenFile = /*@__PURE__*/
-  fileDesc("ChR0YXJuL3YxL3ZlY3Rvci5wcm90bxIHdGFybi52MSJGCghFbWJlZGRlchIMCgRraW5kGAEgASgJEgsKA3VybBgCIAEoCRINCgVtb2RlbBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoCSKwAgoFSW5kZXgSDgoGYnVja2V0GAEgASgJEgwKBG5hbWUYAiABKAkSEQoJZGltZW5zaW9uGAMgASgNEh8KBm1ldHJpYxgEIAEoDjIPLnRhcm4udjEuTWV0cmljEiQKHG5vbl9maWx0ZXJhYmxlX21ldGFkYXRhX2tleXMYBSADKAkSIwoIZW1iZWRkZXIYBiABKAsyES50YXJuLnYxLkVtYmVkZGVyEisKB2NyZWF0ZWQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlY3RvcnMYCCABKAQSFgoObmVpZ2hib3VyaG9vZHMYCSABKAQSFAoMdGFpbF92ZWN0b3JzGAogASgEEg4KBnByb2JlcxgLIAEoDRIOCgZyZWNhbGwYDCABKAEisQEKEkNyZWF0ZUluZGV4UmVxdWVzdBIOCgZidWNrZXQYASABKAkSDAoEbmFtZRgCIAEoCRIRCglkaW1lbnNpb24YAyABKA0SHwoGbWV0cmljGAQgASgOMg8udGFybi52MS5NZXRyaWMSJAocbm9uX2ZpbHRlcmFibGVfbWV0YWRhdGFfa2V5cxgFIAMoCRIjCghlbWJlZGRlchgGIAEoCzIRLnRhcm4udjEuRW1iZWRkZXIiNAoTQ3JlYXRlSW5kZXhSZXNwb25zZRIdCgVpbmRleBgBIAEoCzIOLnRhcm4udjEuSW5kZXgiNAoURGVzY3JpYmVJbmRleFJlcXVlc3QSDgoGYnVja2V0GAEgASgJEgwKBG5hbWUYAiABKAkiNgoVRGVzY3JpYmVJbmRleFJlc3BvbnNlEh0KBWluZGV4GAEgASgLMg4udGFybi52MS5JbmRleCJbChJMaXN0SW5kZXhlc1JlcXVlc3QSDgoGYnVja2V0GAEgASgJEg4KBnByZWZpeBgCIAEoCRIRCglwYWdlX3NpemUYAyABKA0SEgoKcGFnZV90b2tlbhgEIAEoCSJPChNMaXN0SW5kZXhlc1Jlc3BvbnNlEh8KB2luZGV4ZXMYASADKAsyDi50YXJuLnYxLkluZGV4EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIyChJEZWxldGVJbmRleFJlcXVlc3QSDgoGYnVja2V0GAEgASgJEgwKBG5hbWUYAiABKAkiFQoTRGVsZXRlSW5kZXhSZXNwb25zZSJQChRNZWFzdXJlUmVjYWxsUmVxdWVzdBIOCgZidWNrZXQYASABKAkSDAoEbmFtZRgCIAEoCRIJCgFrGAMgASgNEg8KB3NhbXBsZXMYBCABKA0iXwoVTWVhc3VyZVJlY2FsbFJlc3BvbnNlEg4KBnJlY2FsbBgBIAEoARIPCgdzYW1wbGVzGAIgASgNEg4KBnByb2JlcxgDIAEoDRIVCg1leGFjdF9zY2FubmVkGAQgASgEIlIKBlNvdXJjZRILCgNrZXkYASABKAkSDwoHdmVyc2lvbhgCIAEoCRIUCgxvZmZzZXRfYnl0ZXMYAyABKAQSFAoMbGVuZ3RoX2J5dGVzGAQgASgEInEKBlZlY3RvchILCgNrZXkYASABKAkSDgoGdmFsdWVzGAIgASgMEikKCG1ldGFkYXRhGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIfCgZzb3VyY2UYBCABKAsyDy50YXJuLnYxLlNvdXJjZSKhAQoJT2JqZWN0UHV0EgsKA2tleRgBIAEoCRIMCgRib2R5GAIgASgMEhQKDGNvbnRlbnRfdHlwZRgDIAEoCRIyCghtZXRhZGF0YRgEIAMoCzIgLnRhcm4udjEuT2JqZWN0UHV0Lk1ldGFkYXRhRW50cnkaLwoNTWV0YWRhdGFFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIoEBCgpQdXRSZXF1ZXN0Eg4KBmJ1Y2tldBgBIAEoCRINCgVpbmRleBgCIAEoCRIgCgd2ZWN0b3JzGAMgAygLMg8udGFybi52MS5WZWN0b3ISDgoGdmFsdWVzGAQgASgMEiIKBm9iamVjdBgFIAEoCzISLnRhcm4udjEuT2JqZWN0UHV0IksKC1B1dFJlc3BvbnNlEg8KB3ZlY3RvcnMYASABKA0SFgoOb2JqZWN0X3ZlcnNpb24YAiABKAkSEwoLb2JqZWN0X2V0YWcYAyABKAkiNgoQUHV0U3RyZWFtUmVxdWVzdBIiCgViYXRjaBgBIAEoCzITLnRhcm4udjEuUHV0UmVxdWVzdCI4ChFQdXRTdHJlYW1SZXNwb25zZRIjCgViYXRjaBgBIAEoCzIULnRhcm4udjEuUHV0UmVzcG9uc2UiZQoKR2V0UmVxdWVzdBIOCgZidWNrZXQYASABKAkSDQoFaW5kZXgYAiABKAkSDAoEa2V5cxgDIAMoCRITCgt3aXRoX3ZhbHVlcxgEIAEoCBIVCg13aXRoX21ldGFkYXRhGAUgASgIIi8KC0dldFJlc3BvbnNlEiAKB3ZlY3RvcnMYASADKAsyDy50YXJuLnYxLlZlY3RvciKiAQoLTGlzdFJlcXVlc3QSDgoGYnVja2V0GAEgASgJEg0KBWluZGV4GAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJEg8KB3NlZ21lbnQYBSABKA0SEAoIc2VnbWVudHMYBiABKA0SEwoLd2l0aF92YWx1ZXMYByABKAgSFQoNd2l0aF9tZXRhZGF0YRgIIAEoCCJJCgxMaXN0UmVzcG9uc2USIAoHdmVjdG9ycxgBIAMoCzIPLnRhcm4udjEuVmVjdG9yEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSI8Cg1EZWxldGVSZXF1ZXN0Eg4KBmJ1Y2tldBgBIAEoCRINCgVpbmRleBgCIAEoCRIMCgRrZXlzGAMgAygJIhAKDkRlbGV0ZVJlc3BvbnNlIv0BCgxRdWVyeVJlcXVlc3QSDgoGYnVja2V0GAEgASgJEg0KBWluZGV4GAIgASgJEhAKBnZhbHVlcxgDIAEoDEgAEg4KBHRleHQYBCABKAlIABIOCgRsaWtlGAUgASgJSAASDQoFdG9wX2sYBiABKA0SJwoGZmlsdGVyGAcgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIOCgZwcm9iZXMYCCABKA0SDQoFZXhhY3QYCSABKAgSEwoLd2l0aF92YWx1ZXMYCiABKAgSFQoNd2l0aF9tZXRhZGF0YRgLIAEoCBIPCgdleHBsYWluGAwgASgIQggKBnRhcmdldCKAAQoDSGl0EgsKA2tleRgBIAEoCRIQCghkaXN0YW5jZRgCIAEoARIpCghtZXRhZGF0YRgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSHwoGc291cmNlGAQgASgLMg8udGFybi52MS5Tb3VyY2USDgoGdmFsdWVzGAUgASgMIpcBCgdFeHBsYWluEhYKDm5laWdoYm91cmhvb2RzGAEgASgNEg4KBnByb2JlZBgCIAEoDRIPCgdzY2FubmVkGAMgASgEEhAKCHJlcmFua2VkGAQgASgEEhIKCmJ5dGVzX3JlYWQYBSABKAQSDQoFZXhhY3QYBiABKAgSDgoGcmVjYWxsGAcgASgBEg4KBm1pY3JvcxgIIAEoASJOCg1RdWVyeVJlc3BvbnNlEhoKBGhpdHMYASADKAsyDC50YXJuLnYxLkhpdBIhCgdleHBsYWluGAIgASgLMhAudGFybi52MS5FeHBsYWluKlkKBk1ldHJpYxIWChJNRVRSSUNfVU5TUEVDSUZJRUQQABIRCg1NRVRSSUNfQ09TSU5FEAESFAoQTUVUUklDX0VVQ0xJREVBThACEg4KCk1FVFJJQ19ET1QQAzLhBQoNVmVjdG9yU2VydmljZRJICgtDcmVhdGVJbmRleBIbLnRhcm4udjEuQ3JlYXRlSW5kZXhSZXF1ZXN0GhwudGFybi52MS5DcmVhdGVJbmRleFJlc3BvbnNlEk4KDURlc2NyaWJlSW5kZXgSHS50YXJuLnYxLkRlc2NyaWJlSW5kZXhSZXF1ZXN0Gh4udGFybi52MS5EZXNjcmliZUluZGV4UmVzcG9uc2USSAoLTGlzdEluZGV4ZXMSGy50YXJuLnYxLkxpc3RJbmRleGVzUmVxdWVzdBocLnRhcm4udjEuTGlzdEluZGV4ZXNSZXNwb25zZRJICgtEZWxldGVJbmRleBIbLnRhcm4udjEuRGVsZXRlSW5kZXhSZXF1ZXN0GhwudGFybi52MS5EZWxldGVJbmRleFJlc3BvbnNlEk4KDU1lYXN1cmVSZWNhbGwSHS50YXJuLnYxLk1lYXN1cmVSZWNhbGxSZXF1ZXN0Gh4udGFybi52MS5NZWFzdXJlUmVjYWxsUmVzcG9uc2USMAoDUHV0EhMudGFybi52MS5QdXRSZXF1ZXN0GhQudGFybi52MS5QdXRSZXNwb25zZRJGCglQdXRTdHJlYW0SGS50YXJuLnYxLlB1dFN0cmVhbVJlcXVlc3QaGi50YXJuLnYxLlB1dFN0cmVhbVJlc3BvbnNlKAEwARIwCgNHZXQSEy50YXJuLnYxLkdldFJlcXVlc3QaFC50YXJuLnYxLkdldFJlc3BvbnNlEjMKBExpc3QSFC50YXJuLnYxLkxpc3RSZXF1ZXN0GhUudGFybi52MS5MaXN0UmVzcG9uc2USOQoGRGVsZXRlEhYudGFybi52MS5EZWxldGVSZXF1ZXN0GhcudGFybi52MS5EZWxldGVSZXNwb25zZRI2CgVRdWVyeRIVLnRhcm4udjEuUXVlcnlSZXF1ZXN0GhYudGFybi52MS5RdWVyeVJlc3BvbnNlQi9aLWdpdGh1Yi5jb20vdGFybmxha2UvdGFybi9wcm90by90YXJuL3YxO3Rhcm52MWIGcHJvdG8z", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
+  fileDesc("ChR0YXJuL3YxL3ZlY3Rvci5wcm90bxIHdGFybi52MSJGCghFbWJlZGRlchIMCgRraW5kGAEgASgJEgsKA3VybBgCIAEoCRINCgVtb2RlbBgDIAEoCRIQCghyZXZpc2lvbhgEIAEoCSLDAgoFSW5kZXgSDgoGYnVja2V0GAEgASgJEgwKBG5hbWUYAiABKAkSEQoJZGltZW5zaW9uGAMgASgNEh8KBm1ldHJpYxgEIAEoDjIPLnRhcm4udjEuTWV0cmljEiQKHG5vbl9maWx0ZXJhYmxlX21ldGFkYXRhX2tleXMYBSADKAkSIwoIZW1iZWRkZXIYBiABKAsyES50YXJuLnYxLkVtYmVkZGVyEisKB2NyZWF0ZWQYByABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3ZlY3RvcnMYCCABKAQSFgoObmVpZ2hib3VyaG9vZHMYCSABKAQSFAoMdGFpbF92ZWN0b3JzGAogASgEEg4KBnByb2JlcxgLIAEoDRIOCgZyZWNhbGwYDCABKAESEQoJdGV4dF9rZXlzGA0gAygJIsQBChJDcmVhdGVJbmRleFJlcXVlc3QSDgoGYnVja2V0GAEgASgJEgwKBG5hbWUYAiABKAkSEQoJZGltZW5zaW9uGAMgASgNEh8KBm1ldHJpYxgEIAEoDjIPLnRhcm4udjEuTWV0cmljEiQKHG5vbl9maWx0ZXJhYmxlX21ldGFkYXRhX2tleXMYBSADKAkSIwoIZW1iZWRkZXIYBiABKAsyES50YXJuLnYxLkVtYmVkZGVyEhEKCXRleHRfa2V5cxgHIAMoCSI0ChNDcmVhdGVJbmRleFJlc3BvbnNlEh0KBWluZGV4GAEgASgLMg4udGFybi52MS5JbmRleCI0ChREZXNjcmliZUluZGV4UmVxdWVzdBIOCgZidWNrZXQYASABKAkSDAoEbmFtZRgCIAEoCSI2ChVEZXNjcmliZUluZGV4UmVzcG9uc2USHQoFaW5kZXgYASABKAsyDi50YXJuLnYxLkluZGV4IlsKEkxpc3RJbmRleGVzUmVxdWVzdBIOCgZidWNrZXQYASABKAkSDgoGcHJlZml4GAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoDRISCgpwYWdlX3Rva2VuGAQgASgJIk8KE0xpc3RJbmRleGVzUmVzcG9uc2USHwoHaW5kZXhlcxgBIAMoCzIOLnRhcm4udjEuSW5kZXgSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIjIKEkRlbGV0ZUluZGV4UmVxdWVzdBIOCgZidWNrZXQYASABKAkSDAoEbmFtZRgCIAEoCSIVChNEZWxldGVJbmRleFJlc3BvbnNlIlAKFE1lYXN1cmVSZWNhbGxSZXF1ZXN0Eg4KBmJ1Y2tldBgBIAEoCRIMCgRuYW1lGAIgASgJEgkKAWsYAyABKA0SDwoHc2FtcGxlcxgEIAEoDSJfChVNZWFzdXJlUmVjYWxsUmVzcG9uc2USDgoGcmVjYWxsGAEgASgBEg8KB3NhbXBsZXMYAiABKA0SDgoGcHJvYmVzGAMgASgNEhUKDWV4YWN0X3NjYW5uZWQYBCABKAQiUgoGU291cmNlEgsKA2tleRgBIAEoCRIPCgd2ZXJzaW9uGAIgASgJEhQKDG9mZnNldF9ieXRlcxgDIAEoBBIUCgxsZW5ndGhfYnl0ZXMYBCABKAQicQoGVmVjdG9yEgsKA2tleRgBIAEoCRIOCgZ2YWx1ZXMYAiABKAwSKQoIbWV0YWRhdGEYAyABKAsyFy5nb29nbGUucHJvdG9idWYuU3RydWN0Eh8KBnNvdXJjZRgEIAEoCzIPLnRhcm4udjEuU291cmNlIqEBCglPYmplY3RQdXQSCwoDa2V5GAEgASgJEgwKBGJvZHkYAiABKAwSFAoMY29udGVudF90eXBlGAMgASgJEjIKCG1ldGFkYXRhGAQgAygLMiAudGFybi52MS5PYmplY3RQdXQuTWV0YWRhdGFFbnRyeRovCg1NZXRhZGF0YUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEigQEKClB1dFJlcXVlc3QSDgoGYnVja2V0GAEgASgJEg0KBWluZGV4GAIgASgJEiAKB3ZlY3RvcnMYAyADKAsyDy50YXJuLnYxLlZlY3RvchIOCgZ2YWx1ZXMYBCABKAwSIgoGb2JqZWN0GAUgASgLMhIudGFybi52MS5PYmplY3RQdXQiSwoLUHV0UmVzcG9uc2USDwoHdmVjdG9ycxgBIAEoDRIWCg5vYmplY3RfdmVyc2lvbhgCIAEoCRITCgtvYmplY3RfZXRhZxgDIAEoCSI2ChBQdXRTdHJlYW1SZXF1ZXN0EiIKBWJhdGNoGAEgASgLMhMudGFybi52MS5QdXRSZXF1ZXN0IjgKEVB1dFN0cmVhbVJlc3BvbnNlEiMKBWJhdGNoGAEgASgLMhQudGFybi52MS5QdXRSZXNwb25zZSJlCgpHZXRSZXF1ZXN0Eg4KBmJ1Y2tldBgBIAEoCRINCgVpbmRleBgCIAEoCRIMCgRrZXlzGAMgAygJEhMKC3dpdGhfdmFsdWVzGAQgASgIEhUKDXdpdGhfbWV0YWRhdGEYBSABKAgiLwoLR2V0UmVzcG9uc2USIAoHdmVjdG9ycxgBIAMoCzIPLnRhcm4udjEuVmVjdG9yIssBCgtMaXN0UmVxdWVzdBIOCgZidWNrZXQYASABKAkSDQoFaW5kZXgYAiABKAkSEQoJcGFnZV9zaXplGAMgASgNEhIKCnBhZ2VfdG9rZW4YBCABKAkSDwoHc2VnbWVudBgFIAEoDRIQCghzZWdtZW50cxgGIAEoDRITCgt3aXRoX3ZhbHVlcxgHIAEoCBIVCg13aXRoX21ldGFkYXRhGAggASgIEicKBmZpbHRlchgJIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiSQoMTGlzdFJlc3BvbnNlEiAKB3ZlY3RvcnMYASADKAsyDy50YXJuLnYxLlZlY3RvchIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiPAoNRGVsZXRlUmVxdWVzdBIOCgZidWNrZXQYASABKAkSDQoFaW5kZXgYAiABKAkSDAoEa2V5cxgDIAMoCSIQCg5EZWxldGVSZXNwb25zZSLTAgoMUXVlcnlSZXF1ZXN0Eg4KBmJ1Y2tldBgBIAEoCRINCgVpbmRleBgCIAEoCRIQCgZ2YWx1ZXMYAyABKAxIABIOCgR0ZXh0GAQgASgJSAASDgoEbGlrZRgFIAEoCUgAEg0KBXRvcF9rGAYgASgNEicKBmZpbHRlchgHIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSDgoGcHJvYmVzGAggASgNEg0KBWV4YWN0GAkgASgIEhMKC3dpdGhfdmFsdWVzGAogASgIEhUKDXdpdGhfbWV0YWRhdGEYCyABKAgSDwoHZXhwbGFpbhgMIAEoCBIhCgV0ZXh0cxgNIAMoCzISLnRhcm4udjEuVGV4dFF1ZXJ5EhMKBndpdGhpbhgOIAEoAUgBiAEBEhEKCXBhZ2Vfc2l6ZRgPIAEoDUIICgZ0YXJnZXRCCQoHX3dpdGhpbiImCglUZXh0UXVlcnkSCwoDa2V5GAEgASgJEgwKBHRleHQYAiABKAkiWgoRUXVlcnlCYXRjaFJlcXVlc3QSDgoGYnVja2V0GAEgASgJEg0KBWluZGV4GAIgASgJEiYKB3F1ZXJpZXMYAyADKAsyFS50YXJuLnYxLlF1ZXJ5UmVxdWVzdCI9ChJRdWVyeUJhdGNoUmVzcG9uc2USJwoHYW5zd2VycxgBIAMoCzIWLnRhcm4udjEuUXVlcnlSZXNwb25zZSImChBRdWVyeVBhZ2VSZXF1ZXN0EhIKCnBhZ2VfdG9rZW4YASABKAkiSAoRUXVlcnlQYWdlUmVzcG9uc2USGgoEaGl0cxgBIAMoCzIMLnRhcm4udjEuSGl0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSKPAQoDSGl0EgsKA2tleRgBIAEoCRIQCghkaXN0YW5jZRgCIAEoARIpCghtZXRhZGF0YRgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QSHwoGc291cmNlGAQgASgLMg8udGFybi52MS5Tb3VyY2USDgoGdmFsdWVzGAUgASgMEg0KBXNjb3JlGAYgASgBIs0BCgdFeHBsYWluEhYKDm5laWdoYm91cmhvb2RzGAEgASgNEg4KBnByb2JlZBgCIAEoDRIPCgdzY2FubmVkGAMgASgEEhAKCHJlcmFua2VkGAQgASgEEhIKCmJ5dGVzX3JlYWQYBSABKAQSDQoFZXhhY3QYBiABKAgSDgoGcmVjYWxsGAcgASgBEg4KBm1pY3JvcxgIIAEoARIMCgRwbGFuGAkgASgJEhAKCHNlbGVjdGVkGAogASgEEhQKDHRleHRfbWF0Y2hlcxgLIAEoBCJ1Cg1RdWVyeVJlc3BvbnNlEhoKBGhpdHMYASADKAsyDC50YXJuLnYxLkhpdBIhCgdleHBsYWluGAIgASgLMhAudGFybi52MS5FeHBsYWluEgwKBG1vcmUYAyABKAgSFwoPbmV4dF9wYWdlX3Rva2VuGAQgASgJIlYKDENvdW50UmVxdWVzdBIOCgZidWNrZXQYASABKAkSDQoFaW5kZXgYAiABKAkSJwoGZmlsdGVyGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdCIgCg1Db3VudFJlc3BvbnNlEg8KB3ZlY3RvcnMYASABKAQidwoNRmFjZXRzUmVxdWVzdBIOCgZidWNrZXQYASABKAkSDQoFaW5kZXgYAiABKAkSJwoGZmlsdGVyGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBIOCgZmaWVsZHMYBCADKAkSDgoGdmFsdWVzGAUgASgNIkEKDkZhY2V0c1Jlc3BvbnNlEh4KBmZhY2V0cxgBIAMoCzIOLnRhcm4udjEuRmFjZXQSDwoHdmVjdG9ycxgCIAEoBCJeCgVGYWNldBINCgVmaWVsZBgBIAEoCRIjCgZ2YWx1ZXMYAiADKAsyEy50YXJuLnYxLkZhY2V0VmFsdWUSEAoIZGlzdGluY3QYAyABKAQSDwoHdmVjdG9ycxgEIAEoBCJCCgpGYWNldFZhbHVlEiUKBXZhbHVlGAEgASgLMhYuZ29vZ2xlLnByb3RvYnVmLlZhbHVlEg0KBWNvdW50GAIgASgEInoKEkRlbGV0ZVdoZXJlUmVxdWVzdBIOCgZidWNrZXQYASABKAkSDQoFaW5kZXgYAiABKAkSJwoGZmlsdGVyGAMgASgLMhcuZ29vZ2xlLnByb3RvYnVmLlN0cnVjdBILCgNtYXgYBCABKAQSDwoHZHJ5X3J1bhgFIAEoCCI0ChNEZWxldGVXaGVyZVJlc3BvbnNlEg8KB2RlbGV0ZWQYASABKAQSDAoEbW9yZRgCIAEoCCJQChJDaGFuZ2VUZXh0c1JlcXVlc3QSDgoGYnVja2V0GAEgASgJEg0KBWluZGV4GAIgASgJEgsKA2FkZBgDIAMoCRIOCgZyZW1vdmUYBCADKAkiNAoTQ2hhbmdlVGV4dHNSZXNwb25zZRIdCgVpbmRleBgBIAEoCzIOLnRhcm4udjEuSW5kZXgqWQoGTWV0cmljEhYKEk1FVFJJQ19VTlNQRUNJRklFRBAAEhEKDU1FVFJJQ19DT1NJTkUQARIUChBNRVRSSUNfRVVDTElERUFOEAISDgoKTUVUUklDX0RPVBADMvMICg1WZWN0b3JTZXJ2aWNlEkgKC0NyZWF0ZUluZGV4EhsudGFybi52MS5DcmVhdGVJbmRleFJlcXVlc3QaHC50YXJuLnYxLkNyZWF0ZUluZGV4UmVzcG9uc2USTgoNRGVzY3JpYmVJbmRleBIdLnRhcm4udjEuRGVzY3JpYmVJbmRleFJlcXVlc3QaHi50YXJuLnYxLkRlc2NyaWJlSW5kZXhSZXNwb25zZRJICgtMaXN0SW5kZXhlcxIbLnRhcm4udjEuTGlzdEluZGV4ZXNSZXF1ZXN0GhwudGFybi52MS5MaXN0SW5kZXhlc1Jlc3BvbnNlEkgKC0RlbGV0ZUluZGV4EhsudGFybi52MS5EZWxldGVJbmRleFJlcXVlc3QaHC50YXJuLnYxLkRlbGV0ZUluZGV4UmVzcG9uc2USTgoNTWVhc3VyZVJlY2FsbBIdLnRhcm4udjEuTWVhc3VyZVJlY2FsbFJlcXVlc3QaHi50YXJuLnYxLk1lYXN1cmVSZWNhbGxSZXNwb25zZRIwCgNQdXQSEy50YXJuLnYxLlB1dFJlcXVlc3QaFC50YXJuLnYxLlB1dFJlc3BvbnNlEkYKCVB1dFN0cmVhbRIZLnRhcm4udjEuUHV0U3RyZWFtUmVxdWVzdBoaLnRhcm4udjEuUHV0U3RyZWFtUmVzcG9uc2UoATABEjAKA0dldBITLnRhcm4udjEuR2V0UmVxdWVzdBoULnRhcm4udjEuR2V0UmVzcG9uc2USMwoETGlzdBIULnRhcm4udjEuTGlzdFJlcXVlc3QaFS50YXJuLnYxLkxpc3RSZXNwb25zZRI5CgZEZWxldGUSFi50YXJuLnYxLkRlbGV0ZVJlcXVlc3QaFy50YXJuLnYxLkRlbGV0ZVJlc3BvbnNlEjYKBVF1ZXJ5EhUudGFybi52MS5RdWVyeVJlcXVlc3QaFi50YXJuLnYxLlF1ZXJ5UmVzcG9uc2USRQoKUXVlcnlCYXRjaBIaLnRhcm4udjEuUXVlcnlCYXRjaFJlcXVlc3QaGy50YXJuLnYxLlF1ZXJ5QmF0Y2hSZXNwb25zZRJCCglRdWVyeVBhZ2USGS50YXJuLnYxLlF1ZXJ5UGFnZVJlcXVlc3QaGi50YXJuLnYxLlF1ZXJ5UGFnZVJlc3BvbnNlEjYKBUNvdW50EhUudGFybi52MS5Db3VudFJlcXVlc3QaFi50YXJuLnYxLkNvdW50UmVzcG9uc2USOQoGRmFjZXRzEhYudGFybi52MS5GYWNldHNSZXF1ZXN0GhcudGFybi52MS5GYWNldHNSZXNwb25zZRJICgtEZWxldGVXaGVyZRIbLnRhcm4udjEuRGVsZXRlV2hlcmVSZXF1ZXN0GhwudGFybi52MS5EZWxldGVXaGVyZVJlc3BvbnNlEkgKC0NoYW5nZVRleHRzEhsudGFybi52MS5DaGFuZ2VUZXh0c1JlcXVlc3QaHC50YXJuLnYxLkNoYW5nZVRleHRzUmVzcG9uc2VCL1otZ2l0aHViLmNvbS90YXJubGFrZS90YXJuL3Byb3RvL3Rhcm4vdjE7dGFybnYxYgZwcm90bzM", [file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Embedder is the model that makes an index's vectors from text.
@@ -133,6 +133,13 @@ export type Index = Message<"tarn.v1.Index"> & {
    * @generated from field: double recall = 12;
    */
   recall: number;
+
+  /**
+   * metadata keys that are searched by words
+   *
+   * @generated from field: repeated string text_keys = 13;
+   */
+  textKeys: string[];
 };
 
 /**
@@ -181,6 +188,13 @@ export type CreateIndexRequest = Message<"tarn.v1.CreateIndexRequest"> & {
    * @generated from field: tarn.v1.Embedder embedder = 6;
    */
   embedder?: Embedder | undefined;
+
+  /**
+   * metadata keys that are searched by words, at most 10
+   *
+   * @generated from field: repeated string text_keys = 7;
+   */
+  textKeys: string[];
 };
 
 /**
@@ -730,6 +744,13 @@ export type ListRequest = Message<"tarn.v1.ListRequest"> & {
    * @generated from field: bool with_metadata = 8;
    */
   withMetadata: boolean;
+
+  /**
+   * as in QueryRequest
+   *
+   * @generated from field: google.protobuf.Struct filter = 9;
+   */
+  filter?: JsonObject | undefined;
 };
 
 /**
@@ -888,6 +909,30 @@ export type QueryRequest = Message<"tarn.v1.QueryRequest"> & {
    * @generated from field: bool explain = 12;
    */
   explain: boolean;
+
+  /**
+   * Words to look for in text keys of the index. Without a target, hits are ranked by BM25; with one, or with
+   * several texts, the rankings are fused by rank (RRF).
+   *
+   * at most 10
+   *
+   * @generated from field: repeated tarn.v1.TextQuery texts = 13;
+   */
+  texts: TextQuery[];
+
+  /**
+   * Only vectors that are no farther, all of them up to top_k (0: 10000), exactly. Not beside texts.
+   *
+   * @generated from field: optional double within = 14;
+   */
+  within?: number | undefined;
+
+  /**
+   * hits of a page; 0: all in one answer
+   *
+   * @generated from field: uint32 page_size = 15;
+   */
+  pageSize: number;
 };
 
 /**
@@ -896,6 +941,123 @@ export type QueryRequest = Message<"tarn.v1.QueryRequest"> & {
  */
 export const QueryRequestSchema: GenMessage<QueryRequest> = /*@__PURE__*/
   messageDesc(file_tarn_v1_vector, 25);
+
+/**
+ * TextQuery asks for words in one text key.
+ *
+ * @generated from message tarn.v1.TextQuery
+ */
+export type TextQuery = Message<"tarn.v1.TextQuery"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * to 8192 bytes
+   *
+   * @generated from field: string text = 2;
+   */
+  text: string;
+};
+
+/**
+ * Describes the message tarn.v1.TextQuery.
+ * Use `create(TextQuerySchema)` to create a new message.
+ */
+export const TextQuerySchema: GenMessage<TextQuery> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_vector, 26);
+
+/**
+ * @generated from message tarn.v1.QueryBatchRequest
+ */
+export type QueryBatchRequest = Message<"tarn.v1.QueryBatchRequest"> & {
+  /**
+   * @generated from field: string bucket = 1;
+   */
+  bucket: string;
+
+  /**
+   * @generated from field: string index = 2;
+   */
+  index: string;
+
+  /**
+   * 1 to 100; bucket and index in them are empty, and page_size is 0
+   *
+   * @generated from field: repeated tarn.v1.QueryRequest queries = 3;
+   */
+  queries: QueryRequest[];
+};
+
+/**
+ * Describes the message tarn.v1.QueryBatchRequest.
+ * Use `create(QueryBatchRequestSchema)` to create a new message.
+ */
+export const QueryBatchRequestSchema: GenMessage<QueryBatchRequest> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_vector, 27);
+
+/**
+ * @generated from message tarn.v1.QueryBatchResponse
+ */
+export type QueryBatchResponse = Message<"tarn.v1.QueryBatchResponse"> & {
+  /**
+   * in the order of the queries
+   *
+   * @generated from field: repeated tarn.v1.QueryResponse answers = 1;
+   */
+  answers: QueryResponse[];
+};
+
+/**
+ * Describes the message tarn.v1.QueryBatchResponse.
+ * Use `create(QueryBatchResponseSchema)` to create a new message.
+ */
+export const QueryBatchResponseSchema: GenMessage<QueryBatchResponse> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_vector, 28);
+
+/**
+ * @generated from message tarn.v1.QueryPageRequest
+ */
+export type QueryPageRequest = Message<"tarn.v1.QueryPageRequest"> & {
+  /**
+   * of the page before
+   *
+   * @generated from field: string page_token = 1;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message tarn.v1.QueryPageRequest.
+ * Use `create(QueryPageRequestSchema)` to create a new message.
+ */
+export const QueryPageRequestSchema: GenMessage<QueryPageRequest> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_vector, 29);
+
+/**
+ * @generated from message tarn.v1.QueryPageResponse
+ */
+export type QueryPageResponse = Message<"tarn.v1.QueryPageResponse"> & {
+  /**
+   * @generated from field: repeated tarn.v1.Hit hits = 1;
+   */
+  hits: Hit[];
+
+  /**
+   * empty: this was the last page
+   *
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message tarn.v1.QueryPageResponse.
+ * Use `create(QueryPageResponseSchema)` to create a new message.
+ */
+export const QueryPageResponseSchema: GenMessage<QueryPageResponse> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_vector, 30);
 
 /**
  * @generated from message tarn.v1.Hit
@@ -907,6 +1069,8 @@ export type Hit = Message<"tarn.v1.Hit"> & {
   key: string;
 
   /**
+   * 0 where only words were asked for
+   *
    * @generated from field: double distance = 2;
    */
   distance: number;
@@ -925,6 +1089,13 @@ export type Hit = Message<"tarn.v1.Hit"> & {
    * @generated from field: bytes values = 5;
    */
   values: Uint8Array;
+
+  /**
+   * where texts were asked for: the highest first
+   *
+   * @generated from field: double score = 6;
+   */
+  score: number;
 };
 
 /**
@@ -932,7 +1103,7 @@ export type Hit = Message<"tarn.v1.Hit"> & {
  * Use `create(HitSchema)` to create a new message.
  */
 export const HitSchema: GenMessage<Hit> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_vector, 26);
+  messageDesc(file_tarn_v1_vector, 31);
 
 /**
  * Explain tells what a query did.
@@ -989,6 +1160,27 @@ export type Explain = Message<"tarn.v1.Explain"> & {
    * @generated from field: double micros = 8;
    */
   micros: number;
+
+  /**
+   * of the filter: matches (all that it means are compared), bitmap (they are scanned, nearest first), documents
+   *
+   * @generated from field: string plan = 9;
+   */
+  plan: string;
+
+  /**
+   * vectors that the filter means, those superseded but not yet swept among them
+   *
+   * @generated from field: uint64 selected = 10;
+   */
+  selected: bigint;
+
+  /**
+   * vectors with one of the words; of several texts, together
+   *
+   * @generated from field: uint64 text_matches = 11;
+   */
+  textMatches: bigint;
 };
 
 /**
@@ -996,7 +1188,7 @@ export type Explain = Message<"tarn.v1.Explain"> & {
  * Use `create(ExplainSchema)` to create a new message.
  */
 export const ExplainSchema: GenMessage<Explain> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_vector, 27);
+  messageDesc(file_tarn_v1_vector, 32);
 
 /**
  * @generated from message tarn.v1.QueryResponse
@@ -1011,6 +1203,20 @@ export type QueryResponse = Message<"tarn.v1.QueryResponse"> & {
    * @generated from field: tarn.v1.Explain explain = 2;
    */
   explain?: Explain | undefined;
+
+  /**
+   * within the distance asked for there are more than top_k
+   *
+   * @generated from field: bool more = 3;
+   */
+  more: boolean;
+
+  /**
+   * for QueryPage; empty: this was the last page
+   *
+   * @generated from field: string next_page_token = 4;
+   */
+  nextPageToken: string;
 };
 
 /**
@@ -1018,7 +1224,304 @@ export type QueryResponse = Message<"tarn.v1.QueryResponse"> & {
  * Use `create(QueryResponseSchema)` to create a new message.
  */
 export const QueryResponseSchema: GenMessage<QueryResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_vector, 28);
+  messageDesc(file_tarn_v1_vector, 33);
+
+/**
+ * @generated from message tarn.v1.CountRequest
+ */
+export type CountRequest = Message<"tarn.v1.CountRequest"> & {
+  /**
+   * @generated from field: string bucket = 1;
+   */
+  bucket: string;
+
+  /**
+   * @generated from field: string index = 2;
+   */
+  index: string;
+
+  /**
+   * none: all vectors
+   *
+   * @generated from field: google.protobuf.Struct filter = 3;
+   */
+  filter?: JsonObject | undefined;
+};
+
+/**
+ * Describes the message tarn.v1.CountRequest.
+ * Use `create(CountRequestSchema)` to create a new message.
+ */
+export const CountRequestSchema: GenMessage<CountRequest> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_vector, 34);
+
+/**
+ * @generated from message tarn.v1.CountResponse
+ */
+export type CountResponse = Message<"tarn.v1.CountResponse"> & {
+  /**
+   * @generated from field: uint64 vectors = 1;
+   */
+  vectors: bigint;
+};
+
+/**
+ * Describes the message tarn.v1.CountResponse.
+ * Use `create(CountResponseSchema)` to create a new message.
+ */
+export const CountResponseSchema: GenMessage<CountResponse> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_vector, 35);
+
+/**
+ * @generated from message tarn.v1.FacetsRequest
+ */
+export type FacetsRequest = Message<"tarn.v1.FacetsRequest"> & {
+  /**
+   * @generated from field: string bucket = 1;
+   */
+  bucket: string;
+
+  /**
+   * @generated from field: string index = 2;
+   */
+  index: string;
+
+  /**
+   * none: all vectors
+   *
+   * @generated from field: google.protobuf.Struct filter = 3;
+   */
+  filter?: JsonObject | undefined;
+
+  /**
+   * 1 to 10 metadata keys
+   *
+   * @generated from field: repeated string fields = 4;
+   */
+  fields: string[];
+
+  /**
+   * of each field, the most frequent; to 1000; 0: 100
+   *
+   * @generated from field: uint32 values = 5;
+   */
+  values: number;
+};
+
+/**
+ * Describes the message tarn.v1.FacetsRequest.
+ * Use `create(FacetsRequestSchema)` to create a new message.
+ */
+export const FacetsRequestSchema: GenMessage<FacetsRequest> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_vector, 36);
+
+/**
+ * @generated from message tarn.v1.FacetsResponse
+ */
+export type FacetsResponse = Message<"tarn.v1.FacetsResponse"> & {
+  /**
+   * in the order of the fields
+   *
+   * @generated from field: repeated tarn.v1.Facet facets = 1;
+   */
+  facets: Facet[];
+
+  /**
+   * that the filter means
+   *
+   * @generated from field: uint64 vectors = 2;
+   */
+  vectors: bigint;
+};
+
+/**
+ * Describes the message tarn.v1.FacetsResponse.
+ * Use `create(FacetsResponseSchema)` to create a new message.
+ */
+export const FacetsResponseSchema: GenMessage<FacetsResponse> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_vector, 37);
+
+/**
+ * @generated from message tarn.v1.Facet
+ */
+export type Facet = Message<"tarn.v1.Facet"> & {
+  /**
+   * @generated from field: string field = 1;
+   */
+  field: string;
+
+  /**
+   * the most frequent first
+   *
+   * @generated from field: repeated tarn.v1.FacetValue values = 2;
+   */
+  values: FacetValue[];
+
+  /**
+   * different values in all
+   *
+   * @generated from field: uint64 distinct = 3;
+   */
+  distinct: bigint;
+
+  /**
+   * that have the field
+   *
+   * @generated from field: uint64 vectors = 4;
+   */
+  vectors: bigint;
+};
+
+/**
+ * Describes the message tarn.v1.Facet.
+ * Use `create(FacetSchema)` to create a new message.
+ */
+export const FacetSchema: GenMessage<Facet> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_vector, 38);
+
+/**
+ * @generated from message tarn.v1.FacetValue
+ */
+export type FacetValue = Message<"tarn.v1.FacetValue"> & {
+  /**
+   * a string, a number or a bool
+   *
+   * @generated from field: google.protobuf.Value value = 1;
+   */
+  value?: Value | undefined;
+
+  /**
+   * of vectors; one with an array counts for each of its values
+   *
+   * @generated from field: uint64 count = 2;
+   */
+  count: bigint;
+};
+
+/**
+ * Describes the message tarn.v1.FacetValue.
+ * Use `create(FacetValueSchema)` to create a new message.
+ */
+export const FacetValueSchema: GenMessage<FacetValue> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_vector, 39);
+
+/**
+ * @generated from message tarn.v1.DeleteWhereRequest
+ */
+export type DeleteWhereRequest = Message<"tarn.v1.DeleteWhereRequest"> & {
+  /**
+   * @generated from field: string bucket = 1;
+   */
+  bucket: string;
+
+  /**
+   * @generated from field: string index = 2;
+   */
+  index: string;
+
+  /**
+   * must ask for something
+   *
+   * @generated from field: google.protobuf.Struct filter = 3;
+   */
+  filter?: JsonObject | undefined;
+
+  /**
+   * at most so many; 0: all
+   *
+   * @generated from field: uint64 max = 4;
+   */
+  max: bigint;
+
+  /**
+   * only count
+   *
+   * @generated from field: bool dry_run = 5;
+   */
+  dryRun: boolean;
+};
+
+/**
+ * Describes the message tarn.v1.DeleteWhereRequest.
+ * Use `create(DeleteWhereRequestSchema)` to create a new message.
+ */
+export const DeleteWhereRequestSchema: GenMessage<DeleteWhereRequest> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_vector, 40);
+
+/**
+ * @generated from message tarn.v1.DeleteWhereResponse
+ */
+export type DeleteWhereResponse = Message<"tarn.v1.DeleteWhereResponse"> & {
+  /**
+   * or what would be
+   *
+   * @generated from field: uint64 deleted = 1;
+   */
+  deleted: bigint;
+
+  /**
+   * max was reached, and there are more
+   *
+   * @generated from field: bool more = 2;
+   */
+  more: boolean;
+};
+
+/**
+ * Describes the message tarn.v1.DeleteWhereResponse.
+ * Use `create(DeleteWhereResponseSchema)` to create a new message.
+ */
+export const DeleteWhereResponseSchema: GenMessage<DeleteWhereResponse> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_vector, 41);
+
+/**
+ * @generated from message tarn.v1.ChangeTextsRequest
+ */
+export type ChangeTextsRequest = Message<"tarn.v1.ChangeTextsRequest"> & {
+  /**
+   * @generated from field: string bucket = 1;
+   */
+  bucket: string;
+
+  /**
+   * @generated from field: string index = 2;
+   */
+  index: string;
+
+  /**
+   * @generated from field: repeated string add = 3;
+   */
+  add: string[];
+
+  /**
+   * @generated from field: repeated string remove = 4;
+   */
+  remove: string[];
+};
+
+/**
+ * Describes the message tarn.v1.ChangeTextsRequest.
+ * Use `create(ChangeTextsRequestSchema)` to create a new message.
+ */
+export const ChangeTextsRequestSchema: GenMessage<ChangeTextsRequest> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_vector, 42);
+
+/**
+ * @generated from message tarn.v1.ChangeTextsResponse
+ */
+export type ChangeTextsResponse = Message<"tarn.v1.ChangeTextsResponse"> & {
+  /**
+   * @generated from field: tarn.v1.Index index = 1;
+   */
+  index?: Index | undefined;
+};
+
+/**
+ * Describes the message tarn.v1.ChangeTextsResponse.
+ * Use `create(ChangeTextsResponseSchema)` to create a new message.
+ */
+export const ChangeTextsResponseSchema: GenMessage<ChangeTextsResponse> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_vector, 43);
 
 /**
  * @generated from enum tarn.v1.Metric
@@ -1171,7 +1674,8 @@ export const VectorService: GenService<{
     output: typeof DeleteResponseSchema;
   },
   /**
-   * Query finds the nearest neighbours of a vector, a text, or a stored key.
+   * Query finds the nearest neighbours of a vector, a text, or a stored key; or what holds words; or
+   * both, fused by rank.
    *
    * @generated from rpc tarn.v1.VectorService.Query
    */
@@ -1179,6 +1683,70 @@ export const VectorService: GenService<{
     methodKind: "unary";
     input: typeof QueryRequestSchema;
     output: typeof QueryResponseSchema;
+  },
+  /**
+   * QueryBatch answers several queries of one index, each as Query would. A query that is wrong fails
+   * the batch, which names it.
+   *
+   * @generated from rpc tarn.v1.VectorService.QueryBatch
+   */
+  queryBatch: {
+    methodKind: "unary";
+    input: typeof QueryBatchRequestSchema;
+    output: typeof QueryBatchResponseSchema;
+  },
+  /**
+   * QueryPage is a further page of an answer that Query gave with a page_size. The query is not run again:
+   * what was written since is not in it. An answer is kept for five minutes after its last page, while
+   * there is room; then FAILED_PRECONDITION tells to ask anew.
+   *
+   * @generated from rpc tarn.v1.VectorService.QueryPage
+   */
+  queryPage: {
+    methodKind: "unary";
+    input: typeof QueryPageRequestSchema;
+    output: typeof QueryPageResponseSchema;
+  },
+  /**
+   * Count tells how many vectors a filter means.
+   *
+   * @generated from rpc tarn.v1.VectorService.Count
+   */
+  count: {
+    methodKind: "unary";
+    input: typeof CountRequestSchema;
+    output: typeof CountResponseSchema;
+  },
+  /**
+   * Facets counts the values of metadata fields among the vectors that a filter means.
+   *
+   * @generated from rpc tarn.v1.VectorService.Facets
+   */
+  facets: {
+    methodKind: "unary";
+    input: typeof FacetsRequestSchema;
+    output: typeof FacetsResponseSchema;
+  },
+  /**
+   * DeleteWhere removes the vectors that a filter means when it begins. It goes in batches: where it
+   * fails, what it had removed is gone, and it may be called again.
+   *
+   * @generated from rpc tarn.v1.VectorService.DeleteWhere
+   */
+  deleteWhere: {
+    methodKind: "unary";
+    input: typeof DeleteWhereRequestSchema;
+    output: typeof DeleteWhereResponseSchema;
+  },
+  /**
+   * ChangeTexts chooses which metadata keys are searched by words. When it has answered, they are.
+   *
+   * @generated from rpc tarn.v1.VectorService.ChangeTexts
+   */
+  changeTexts: {
+    methodKind: "unary";
+    input: typeof ChangeTextsRequestSchema;
+    output: typeof ChangeTextsResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_tarn_v1_vector, 0);
