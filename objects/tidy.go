@@ -95,7 +95,8 @@ type backlog struct {
 	mu     sync.Mutex
 	keys   map[string]bool
 	bytes  int64
-	missed bool // there are more
+	came   int64 // blobs, since the store was opened
+	missed bool  // there are more
 }
 
 // noted: transactions were committed that put small blobs.
@@ -108,8 +109,22 @@ func (b *backlog) noted(mutations []index.Mutation) {
 		blobs, _, err := DecodeValue(m.Value)
 		if err == nil && len(blobs) == 1 && isSmall(&blobs[0]) {
 			b.add(string(m.Key), blobs[0].Bytes)
+			b.arrived()
 		}
 	}
+}
+
+func (b *backlog) arrived() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.came++
+}
+
+// arrivals counts the small blobs that were written since the store was opened.
+func (b *backlog) arrivals() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.came
 }
 
 func (b *backlog) add(key string, bytes int64) {

@@ -160,7 +160,11 @@ func (l *ledger) session(d *drive.Drive) error {
 			}
 		}
 	}
-	return errors.Join(l.append(d, drive.Small, 700), l.append(d, drive.Journal, 100, 4000), l.setRoot(d))
+	if err := errors.Join(l.append(d, drive.Small, 700), l.append(d, drive.Journal, 100, 4000), l.setRoot(d)); err != nil {
+		return err
+	}
+	d.Trim()
+	return l.append(d, drive.Small, 9000, 9000, 9000)
 }
 
 func TestNothingAcknowledgedIsLostAtAnyPowerCut(t *testing.T) {

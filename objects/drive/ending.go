@@ -12,7 +12,7 @@ const failuresMax = 3
 func (w *writer) report(err error) error {
 	d := w.drive
 	if isNoSpace(err) {
-		d.dropSpares()
+		d.dropSpares(0)
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.full = fmt.Errorf("%w: %w", ErrFull, err)

@@ -211,3 +211,44 @@ func TestAFullDriveGivesItsFreeExtentsBack(t *testing.T) {
 	}
 	t.Fatal("a full drive keeps space that it does not need")
 }
+
+// TestTrimGivesBackWhatIsKeptForMany, and the drive goes on as before.
+func TestTrimGivesBackWhatIsKeptForMany(t *testing.T) {
+	o := drive.Options{ExtentBytes: 4 << 20, RecycledBytes: 1 << 20, Spares: 1}
+	h, d := fresh(t, o)
+	var all []drive.Address
+	for n := range 400 { // some ten extents
+		all = append(all, add(t, d, drive.Small, record(n, 20<<10))...)
+	}
+	must(t, d.Seal(t.Context(), drive.Small))
+	for _, e := range d.Extents() {
+		must(t, d.Remove(t.Context(), e.Number))
+	}
+	files := func() (n int) {
+		names, err := hosttest.DiskOf(h).List(dir + "/extents")
+		must(t, err)
+		for _, name := range names {
+			info, err := hosttest.DiskOf(h).Stat(dir + "/extents/" + name)
+			must(t, err)
+			if info.Size() >= 1<<20 {
+				n++
+			}
+		}
+		return n
+	}
+	before := files()
+	d.Trim()
+	if after := files(); before < 3 || after != 1 {
+		t.Errorf("%d free extents, then %d", before, after)
+	}
+	kept := add(t, d, drive.Small, record(1000, 20<<10), record(1001, 20<<10))
+	must(t, d.Close())
+	d = reopen(t, h, o)
+	defer d.Close()
+	holds(t, d, kept[0], record(1000, 20<<10))
+	for n, a := range all {
+		if err := check(d, a, record(n, 20<<10)); !errors.Is(err, drive.ErrGone) {
+			t.Fatalf("%s: %v", a, err)
+		}
+	}
+}

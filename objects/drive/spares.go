@@ -3,6 +3,7 @@ package drive
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -252,11 +253,15 @@ func (d *Drive) recycle(e *extent) error {
 	return nil
 }
 
-// dropSpares gives the space of free extents back: others need it.
-func (d *Drive) dropSpares() {
+// Trim gives the space of free extents back, but for those that are kept zeroed ahead
+// of need: nothing was written for a while.
+func (d *Drive) Trim() { d.dropSpares(max(d.options.Spares, 0)) }
+
+// dropSpares gives the space of free extents back, but for so many.
+func (d *Drive) dropSpares(keep int) {
 	d.mu.Lock()
-	free := d.spares.free
-	d.spares.free = nil
+	free := d.spares.free[min(keep, len(d.spares.free)):]
+	d.spares.free = slices.Clone(d.spares.free[:len(d.spares.free)-len(free)])
 	d.spares.made = max(d.spares.made-len(free), 0)
 	d.mu.Unlock()
 	for _, e := range free {

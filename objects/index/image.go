@@ -8,9 +8,10 @@ import (
 	"io"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/klauspost/compress/zstd"
 )
 
-// Image of a view, version 1, little endian: the stream in which a checkpoint
+// Image of a view, version 2, little endian: the stream in which a checkpoint
 // or a Raft snapshot carries every section but the state, sorted by key.
 //
 // Header:
@@ -22,9 +23,13 @@ import (
 //
 // Block, any number of times:
 //
-//	0   4  payload bytes n, 1 to imageBlockMax
-//	4   4  CRC-32C of the block's number (8 bytes, from 0) and the payload
-//	8   n  records: uvarint key bytes, uvarint value bytes, key, value
+//	 0   4  stored bytes n, 1 to imageStoredMax
+//	 4   4  CRC-32C of the block's number (8 bytes, from 0) and of all behind this field
+//	 8   4  plain bytes, 1 to imageBlockMax
+//	12   n  a Zstandard frame (RFC 8878) of the plain bytes, which are
+//	        records: uvarint key bytes, uvarint value bytes, key, value
+//
+// Version 1, which is still read, has no plain bytes' field, and plain blocks.
 //
 // Trailer, after which nothing follows:
 //
@@ -34,12 +39,15 @@ import (
 //	20   4  CRC-32C of the header's CRC, every block's CRC in order, and [0,20)
 const (
 	imageMagic        = "TIMG"
-	imageVersion      = 1
+	imageVersion      = 2
+	imageVersionPlain = 1
 	imageHeaderBytes  = 8 + stateBytes + 4
 	imageTrailerBytes = 24
+	imagePlainBytes   = 4       // of the field before a frame
 	imageBlockBytes   = 1 << 20 // at which a block is written
 	imageRecordMax    = 1 + KeyBytesMax + versionBytes + EntryBytesMax + 2*binary.MaxVarintLen32
-	imageBlockMax     = imageBlockBytes + imageRecordMax
+	imageBlockMax     = imageBlockBytes + imageRecordMax // plain; what is stored may be a little more
+	imageStoredMax    = imageBlockMax + 64<<10
 )
 
 // ErrImage: a checkpoint's bytes are damaged, cut short, or not of this store.
@@ -77,7 +85,10 @@ func (i *Image) Close() error {
 
 // Write writes the whole image.
 func (i *Image) Write(w io.Writer) error {
-	out := imageWriter{w: w}
+	out, err := newImageWriter(w)
+	if err != nil {
+		return err
+	}
 	if err := out.header(&i.state); err != nil {
 		return err
 	}
@@ -85,7 +96,7 @@ func (i *Image) Write(w io.Writer) error {
 	if err != nil {
 		return i.m.readError(err)
 	}
-	return errors.Join(i.records(it, &out), i.m.iteratorError(it))
+	return errors.Join(i.records(it, out), i.m.iteratorError(it))
 }
 
 func (i *Image) records(it *pebble.Iterator, out *imageWriter) error {
@@ -109,10 +120,21 @@ func (i *Image) records(it *pebble.Iterator, out *imageWriter) error {
 
 type imageWriter struct {
 	w       io.Writer
+	zstd    *zstd.Encoder
 	payload []byte
+	stored  []byte
 	blocks  uint64
 	records uint64
 	sum     uint32
+}
+
+func newImageWriter(w io.Writer) (*imageWriter, error) {
+	// Whole blocks at a time, by the caller's goroutine; the checksum is ours.
+	z, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false))
+	if err != nil {
+		return nil, fmt.Errorf("write image: %w", err)
+	}
+	return &imageWriter{w: w, zstd: z}, nil
 }
 
 func (w *imageWriter) write(b []byte) error {
@@ -153,12 +175,14 @@ func blockSum(number uint64, payload []byte) uint32 {
 }
 
 func (w *imageWriter) block() error {
-	sum := blockSum(w.blocks, w.payload)
-	head := binary.LittleEndian.AppendUint32(nil, uint32(len(w.payload)))
+	w.stored = binary.LittleEndian.AppendUint32(w.stored[:0], uint32(len(w.payload)))
+	w.stored = w.zstd.EncodeAll(w.payload, w.stored)
+	sum := blockSum(w.blocks, w.stored)
+	head := binary.LittleEndian.AppendUint32(nil, uint32(len(w.stored)-imagePlainBytes))
 	if err := w.write(binary.LittleEndian.AppendUint32(head, sum)); err != nil {
 		return err
 	}
-	if err := w.write(w.payload); err != nil {
+	if err := w.write(w.stored); err != nil {
 		return err
 	}
 	w.payload, w.blocks, w.sum = w.payload[:0], w.blocks+1, chain(w.sum, sum)

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/klauspost/compress/zstd"
 )
 
 // writer is a Pebble store that takes what an image holds.
@@ -43,6 +45,9 @@ func readImage(r io.Reader, identity [16]byte, to writer) (state, error) {
 
 type imageReader struct {
 	r       io.Reader
+	version uint32
+	zstd    *zstd.Decoder
+	stored  []byte
 	payload []byte
 	last    []byte // key of the latest record
 	blocks  uint64
@@ -69,8 +74,8 @@ func (r *imageReader) header() (state, error) {
 	if string(b[:4]) != imageMagic {
 		return state{}, fmt.Errorf("%w: magic %q", ErrImage, b[:4])
 	}
-	if v := binary.LittleEndian.Uint32(b[4:]); v != imageVersion {
-		return state{}, fmt.Errorf("%w: version %d, this is version %d", ErrImage, v, imageVersion)
+	if r.version = binary.LittleEndian.Uint32(b[4:]); r.version != imageVersion && r.version != imageVersionPlain {
+		return state{}, fmt.Errorf("%w: version %d, this is version %d", ErrImage, r.version, imageVersion)
 	}
 	sum := crc32.Checksum(b[:imageHeaderBytes-4], castagnoli)
 	if sum != binary.LittleEndian.Uint32(b[imageHeaderBytes-4:]) {
@@ -94,25 +99,50 @@ func (r *imageReader) block() (bool, error) {
 	if n == 0 {
 		return false, nil
 	}
-	if n > imageBlockMax {
-		return false, fmt.Errorf("%w: block %d of %d bytes, at most %d", ErrImage, r.blocks, n, imageBlockMax)
+	if n > imageStoredMax {
+		return false, fmt.Errorf("%w: block %d of %d bytes, at most %d", ErrImage, r.blocks, n, imageStoredMax)
 	}
 	if err := r.read(b[4:], "the checksum"); err != nil {
 		return false, err
 	}
-	if cap(r.payload) < int(n) {
-		r.payload = make([]byte, n)
+	if r.version != imageVersionPlain {
+		n += imagePlainBytes
 	}
-	r.payload = r.payload[:n]
-	if err := r.read(r.payload, "the payload"); err != nil {
+	r.stored = slices.Grow(r.stored[:0], int(n))[:n]
+	if err := r.read(r.stored, "the payload"); err != nil {
 		return false, err
 	}
 	sum := binary.LittleEndian.Uint32(b[4:])
-	if sum != blockSum(r.blocks, r.payload) {
+	if sum != blockSum(r.blocks, r.stored) {
 		return false, fmt.Errorf("%w: checksum of block %d", ErrImage, r.blocks)
+	}
+	if err := r.expand(); err != nil {
+		return false, err
 	}
 	r.blocks, r.sum = r.blocks+1, chain(r.sum, sum)
 	return true, nil
+}
+
+// expand makes records of a block as it was stored.
+func (r *imageReader) expand() (err error) {
+	if r.version == imageVersionPlain {
+		r.payload, r.stored = r.stored, r.payload
+		return nil
+	}
+	plain := binary.LittleEndian.Uint32(r.stored)
+	if plain == 0 || plain > imageBlockMax {
+		return fmt.Errorf("%w: block %d holds %d bytes, at most %d", ErrImage, r.blocks, plain, imageBlockMax)
+	}
+	if r.zstd == nil {
+		if r.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(imageBlockMax)); err != nil {
+			return fmt.Errorf("read image: %w", err)
+		}
+	}
+	r.payload, err = r.zstd.DecodeAll(r.stored[imagePlainBytes:], slices.Grow(r.payload[:0], int(plain)))
+	if err != nil || len(r.payload) != int(plain) {
+		return fmt.Errorf("%w: block %d expands to %d bytes, not %d: %v", ErrImage, r.blocks, len(r.payload), plain, err)
+	}
+	return nil
 }
 
 func (r *imageReader) store(to writer) error {

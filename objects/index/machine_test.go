@@ -2,13 +2,16 @@ package index
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/klauspost/compress/zstd"
 )
 
 func newMachine(t testing.TB, max uint64) *Machine {
@@ -138,7 +141,7 @@ func TestImageKeepsItsLayout(t *testing.T) {
 	applyOne(t, m, entryAt(t, 1, 2*time.Second, putTxn(0xaa, "key")))
 	applyOne(t, m, entryAt(t, 2, 2*time.Second, Txn{Conditions: []Condition{{Kind: KeyExists, Key: []byte("x")}}}))
 	want := []string{
-		"54494d47", "01000000", // magic, version
+		"54494d47", "02000000", // magic, version
 		"01000000", "ee000000000000000000000000000000", // state: format, identity
 		"0200000000000000", "0000000000000000", // applied, known after
 		"0094357700000000", "0200000000000000", "0100000000000000", // log time, swept, requests
@@ -156,13 +159,93 @@ func TestImageKeepsItsLayout(t *testing.T) {
 		"0901" + "6f0000000000000002" + "01" + // 'o' 2 → nothing applied
 		"1113" + "71aa000000000000000000000000000000" + "0094357700000000" + "0100000000000000" + "000100" + // 'q' id → time, sequence, whole of 1
 		"1110" + "7200000000773594000000000000000001" + "aa000000000000000000000000000000" // 'r' time, sequence → id
-	payload := got[imageHeaderBytes+8 : len(got)-imageTrailerBytes]
-	if hex.EncodeToString(payload) != body {
-		t.Fatalf("payload\n%x, want\n%s", payload, body)
+	block := got[imageHeaderBytes : len(got)-imageTrailerBytes]
+	stored, plain := binary.LittleEndian.Uint32(block), binary.LittleEndian.Uint32(block[8:])
+	payload := expanded(t, block[12:])
+	if hex.EncodeToString(payload) != body || int(plain) != len(payload) || int(stored) != len(block)-12 {
+		t.Fatalf("%d of %d bytes, %d plain: payload\n%x, want\n%s", stored, len(block), plain, payload, body)
 	}
 	trailer := hex.EncodeToString(got[len(got)-imageTrailerBytes : len(got)-4])
 	if trailer != "00000000"+"0100000000000000"+"0400000000000000" {
 		t.Fatalf("trailer %s", trailer)
+	}
+}
+
+// expanded is what a Zstandard frame holds.
+func expanded(t *testing.T, frame []byte) []byte {
+	t.Helper()
+	z, err := zstd.NewReader(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	plain, err := z.DecodeAll(frame, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plain
+}
+
+// imageOfVersion1 is what an earlier release made of the view of TestImageKeepsItsLayout.
+const imageOfVersion1 = "54494d470100000001000000ee0000000000000000000000000000000200000000000000000000000000000000943577000000000200000000000000" +
+	"010000000000000029bed5e8640000006e11cda604096b6b657901000000000000007609016f000000000000000201111371aa000000000000000000" +
+	"0000000000000094357700000000010000000000000000010011107200000000773594000000000000000001aa000000000000000000000000000000" +
+	"0000000001000000000000000400000000000000c2321495"
+
+// TestAnImageOfVersion1IsStillRead, and so are the damages of one found.
+func TestAnImageOfVersion1IsStillRead(t *testing.T) {
+	image, err := hex.DecodeString(imageOfVersion1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, to := newMachine(t, 0), newMachine(t, 0)
+	applyOne(t, m, entryAt(t, 1, 2*time.Second, putTxn(0xaa, "key")))
+	s, err := readImage(bytes.NewReader(image), [16]byte{0xee}, to.db)
+	if err != nil || s.applied != 2 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	want, err := m.Get([]byte("key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := to.Get([]byte("key")); err != nil || string(got.Value) != string(want.Value) || got.Version != want.Version {
+		t.Fatalf("%+v, %v, want %+v", got, err, want)
+	}
+	for i := range image {
+		damaged := bytes.Clone(image)
+		damaged[i] ^= 1 << (i % 8)
+		if _, err := readImage(bytes.NewReader(damaged), [16]byte{0xee}, to.db); !errors.Is(err, ErrImage) {
+			t.Fatalf("byte %d flipped: got %v, want ErrImage", i, err)
+		}
+	}
+}
+
+// A block whose checksum is right and that is not what it says: too large, or cut.
+func TestABlockThatExpandsToSomethingElseIsRefused(t *testing.T) {
+	m := newMachine(t, 0)
+	applyOne(t, m, entryAt(t, 1, time.Second, putTxn(1, "key")))
+	image, to := imageOf(t, m), newMachine(t, 0)
+	z, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]struct {
+		plain uint32
+		frame []byte
+	}{
+		"larger than said":    {10, z.EncodeAll(make([]byte, 11), nil)},
+		"smaller than said":   {12, z.EncodeAll(make([]byte, 11), nil)},
+		"larger than allowed": {imageBlockMax, z.EncodeAll(make([]byte, imageBlockMax+1), nil)},
+		"said to be too much": {imageBlockMax + 1, z.EncodeAll(make([]byte, 11), nil)},
+		"said to be nothing":  {0, z.EncodeAll(nil, nil)},
+		"no frame":            {11, make([]byte, 11)},
+	} {
+		stored := append(binary.LittleEndian.AppendUint32(nil, block.plain), block.frame...)
+		b := binary.LittleEndian.AppendUint32(bytes.Clone(image[:imageHeaderBytes]), uint32(len(block.frame)))
+		b = append(binary.LittleEndian.AppendUint32(b, blockSum(0, stored)), stored...)
+		if _, err := readImage(bytes.NewReader(b), [16]byte{0xee}, to.db); !errors.Is(err, ErrImage) || !strings.Contains(err.Error(), "block 0") {
+			t.Errorf("%s: got %v, want ErrImage of block 0", name, err)
+		}
 	}
 }
 
