@@ -20,7 +20,7 @@ func metricName(m tarnv1.Metric) string {
 
 func indexCommand(c *client) *cobra.Command {
 	cmd := &cobra.Command{Use: "index", Short: "Manage vector indexes"}
-	cmd.AddCommand(indexCreateCommand(c), indexListCommand(c), indexDescribeCommand(c), indexRemoveCommand(c), indexRecallCommand(c))
+	cmd.AddCommand(indexCreateCommand(c), indexListCommand(c), indexDescribeCommand(c), indexRemoveCommand(c), indexRecallCommand(c), indexTextsCommand(c))
 	return cmd
 }
 
@@ -36,7 +36,7 @@ func indexPlace(arg string) (bucket, name string, err error) {
 func indexCreateCommand(c *client) *cobra.Command {
 	var dimension uint32
 	var metric, embedder, model, revision string
-	var nonFilterable []string
+	var nonFilterable, texts []string
 	cmd := &cobra.Command{
 		Use: "create BUCKET/INDEX --dimension N", Short: "Make a vector index", Args: exactly(1),
 		Example: "  tarn index create docs/notes --dimension 384\n  tarn index create docs/notes --dimension 384 --embedder http://127.0.0.1:8080/v1 --model all-MiniLM-L6-v2",
@@ -49,7 +49,7 @@ func indexCreateCommand(c *client) *cobra.Command {
 			if !ok {
 				return &usageError{fmt.Sprintf("--metric: %q is not cosine, euclidean or dot", metric)}
 			}
-			req := &tarnv1.CreateIndexRequest{Bucket: bucket, Name: name, Dimension: dimension, Metric: m, NonFilterableMetadataKeys: nonFilterable}
+			req := &tarnv1.CreateIndexRequest{Bucket: bucket, Name: name, Dimension: dimension, Metric: m, NonFilterableMetadataKeys: nonFilterable, TextKeys: texts}
 			if embedder != "" {
 				if model == "" {
 					return &usageError{"--embedder needs --model"}
@@ -71,10 +71,48 @@ func indexCreateCommand(c *client) *cobra.Command {
 	f.Uint32Var(&dimension, "dimension", 0, "numbers in a vector, 1 to 4096")
 	f.StringVar(&metric, "metric", "cosine", "cosine, euclidean or dot")
 	f.StringSliceVar(&nonFilterable, "non-filterable", nil, "metadata keys that are only returned, to 10")
+	f.StringSliceVar(&texts, "texts", nil, "metadata keys that are searched by words, to 10")
 	f.StringVar(&embedder, "embedder", "", "base URL of an OpenAI-compatible server, such as http://127.0.0.1:8080/v1")
 	f.StringVar(&model, "model", "", "the embedder's model")
 	f.StringVar(&revision, "revision", "", "the model's revision, to be recorded")
 	_ = cmd.MarkFlagRequired("dimension")
+	return cmd
+}
+
+func indexTextsCommand(c *client) *cobra.Command {
+	var add, remove []string
+	cmd := &cobra.Command{
+		Use: "texts BUCKET/INDEX [--add KEY] [--remove KEY]", Short: "Choose which metadata keys are searched by words", Args: exactly(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			bucket, name, err := indexPlace(args[0])
+			if err != nil {
+				return err
+			}
+			v, err := c.vectors(cmd.Context())
+			if err != nil {
+				return err
+			}
+			var index *tarnv1.Index
+			if len(add)+len(remove) > 0 {
+				res, err := v.ChangeTexts(cmd.Context(), &tarnv1.ChangeTextsRequest{Bucket: bucket, Index: name, Add: add, Remove: remove})
+				if err != nil {
+					return err
+				}
+				index = res.Index
+			} else {
+				res, err := v.DescribeIndex(cmd.Context(), &tarnv1.DescribeIndexRequest{Bucket: bucket, Name: name})
+				if err != nil {
+					return err
+				}
+				index = res.Index
+			}
+			t := &table{columns: []string{"Index", "Texts"}}
+			t.add(args[0], strings.Join(index.TextKeys, ","))
+			return t.print(cmd.OutOrStdout(), c.output)
+		},
+	}
+	cmd.Flags().StringSliceVar(&add, "add", nil, "metadata keys to be searched by words")
+	cmd.Flags().StringSliceVar(&remove, "remove", nil, "keys that are not to be any more")
 	return cmd
 }
 

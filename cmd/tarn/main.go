@@ -88,7 +88,7 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err.Error()} })
 	root.AddCommand(serveCommand(), statusCommand(c), driveCommand(c), repairCommand(c), auditCommand(c), durabilityCommand(c), inspectCommand(c), checkCommand(c), keyCommand(c),
 		mbCommand(c), rbCommand(c), lsCommand(c), cpCommand(c), catCommand(c), rmCommand(c), statCommand(c),
-		indexCommand(c), putVectorsCommand(c), queryCommand(c))
+		indexCommand(c), putVectorsCommand(c), queryCommand(c), vectorsCommand(c))
 	return root
 }
 

@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/types/known/structpb"
 
 	tarnv1 "github.com/tarnlake/tarn/proto/tarn/v1"
 )
@@ -19,9 +17,11 @@ func queryCommand(c *client) *cobra.Command {
 	var vector, text, like, filter string
 	var topK, probes uint32
 	var exact, explain bool
+	var words []string
+	var within float64
 	cmd := &cobra.Command{
-		Use: "query BUCKET/INDEX (--text TEXT | --vector JSON | --like KEY)", Short: "Find the nearest neighbours", Args: exactly(1),
-		Example: "  tarn query docs/notes --text 'a text editor for the terminal' --filter '{\"section\":\"editors\"}'\n  tarn query docs/notes --vector @query.json -k 5\n  tarn query docs/notes --like vim",
+		Use: "query BUCKET/INDEX (--text TEXT | --vector JSON | --like KEY | --words KEY=WORDS)", Short: "Find the nearest neighbours, or what holds words", Args: exactly(1),
+		Example: "  tarn query docs/notes --text 'a text editor for the terminal' --filter '{\"section\":\"editors\"}'\n  tarn query docs/notes --vector @query.json -k 5\n  tarn query docs/notes --like vim\n  tarn query docs/notes --words 'body=modal editor' --text 'edit files quickly'",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			bucket, name, err := indexPlace(args[0])
 			if err != nil {
@@ -31,10 +31,16 @@ func queryCommand(c *client) *cobra.Command {
 			if err := setTarget(req, vector, text, like); err != nil {
 				return err
 			}
-			if filter != "" {
-				req.Filter = &structpb.Struct{}
-				if err := protojson.Unmarshal([]byte(filter), req.Filter); err != nil {
-					return &usageError{"--filter: " + err.Error()}
+			if req.Texts, err = readWords(words); err != nil {
+				return err
+			}
+			if req.Filter, err = readFilter(filter); err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("within") {
+				req.Within = &within
+				if !cmd.Flags().Changed("top-k") {
+					req.TopK = 0
 				}
 			}
 			v, err := c.vectors(cmd.Context())
@@ -52,12 +58,14 @@ func queryCommand(c *client) *cobra.Command {
 	f.StringVar(&vector, "vector", "", "numbers as a JSON array, or @FILE with one")
 	f.StringVar(&text, "text", "", "a text, embedded by the index's embedder")
 	f.StringVar(&like, "like", "", "the key of a stored vector")
-	f.StringVar(&filter, "filter", "", "a metadata filter as JSON, as in S3 Vectors")
+	f.StringVar(&filter, "filter", "", filterHelp)
 	f.Uint32VarP(&topK, "top-k", "k", 10, "hits, to 10000")
 	f.Uint32Var(&probes, "probes", 0, "neighbourhoods to look into (0: automatic)")
 	f.BoolVar(&exact, "exact", false, "compare with every vector")
 	f.BoolVar(&explain, "explain", false, "say what the query did")
-	cmd.MarkFlagsOneRequired("vector", "text", "like")
+	f.StringArrayVar(&words, "words", nil, "look for words in a text key of the index, as KEY=WORDS; may be repeated")
+	f.Float64Var(&within, "within", 0, "only what is no farther, all of it up to --top-k (10000)")
+	cmd.MarkFlagsOneRequired("vector", "text", "like", "words")
 	cmd.MarkFlagsMutuallyExclusive("vector", "text", "like")
 	return cmd
 }
@@ -68,7 +76,7 @@ func setTarget(req *tarnv1.QueryRequest, vector, text, like string) error {
 		req.Target = &tarnv1.QueryRequest_Text{Text: text}
 	case like != "":
 		req.Target = &tarnv1.QueryRequest_Like{Like: like}
-	default:
+	case vector != "":
 		values, err := readVector(vector)
 		if err != nil {
 			return err
@@ -76,6 +84,18 @@ func setTarget(req *tarnv1.QueryRequest, vector, text, like string) error {
 		req.Target = &tarnv1.QueryRequest_Values{Values: littleEndian(values)}
 	}
 	return nil
+}
+
+// readWords reads KEY=WORDS.
+func readWords(args []string) (texts []*tarnv1.TextQuery, err error) {
+	for _, arg := range args {
+		key, text, ok := strings.Cut(arg, "=")
+		if !ok || key == "" {
+			return nil, &usageError{fmt.Sprintf("--words: %q is not KEY=WORDS", arg)}
+		}
+		texts = append(texts, &tarnv1.TextQuery{Key: key, Text: text})
+	}
+	return texts, nil
 }
 
 func readVector(arg string) ([]float32, error) {
@@ -103,14 +123,31 @@ func littleEndian(values []float32) []byte {
 }
 
 func printHits(cmd *cobra.Command, c *client, res *tarnv1.QueryResponse) error {
+	scored := len(res.Hits) > 0 && res.Hits[0].Score > 0
 	t := &table{columns: []string{"Distance", "Key", "Metadata"}}
+	if scored {
+		t.columns = []string{"Score", "Distance", "Key", "Metadata"}
+	}
 	for _, h := range res.Hits {
+		if scored {
+			t.add(h.Score, h.Distance, h.Key, metadataCell{h.Metadata.AsMap()})
+			continue
+		}
 		t.add(h.Distance, h.Key, metadataCell{h.Metadata.AsMap()})
 	}
 	if err := t.print(cmd.OutOrStdout(), c.output); err != nil {
 		return err
 	}
+	if res.More {
+		fmt.Fprintln(cmd.ErrOrStderr(), "there are more within that distance")
+	}
 	if e := res.Explain; e != nil {
+		if e.Plan != "" {
+			fmt.Fprintf(cmd.ErrOrStderr(), "filter: %s, means %d vectors\n", e.Plan, e.Selected)
+		}
+		if e.TextMatches > 0 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "words: in %d vectors\n", e.TextMatches)
+		}
 		fmt.Fprintf(cmd.ErrOrStderr(), "probed %d of %d neighbourhoods, compared %d, re-ranked %d, read %s, exact %v, recall last measured %.3f, %.0f µs\n",
 			e.Probed, e.Neighbourhoods, e.Scanned, e.Reranked, byteCount(e.BytesRead), e.Exact, e.Recall, e.Micros)
 	}

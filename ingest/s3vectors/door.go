@@ -44,6 +44,7 @@ type Engine interface {
 	List(ctx context.Context, bucket, name string, r vectors.ListRequest) (vectors.Page, error)
 	Delete(ctx context.Context, bucket, name string, keys []string) error
 	Query(ctx context.Context, bucket, name string, r vectors.Request) (vectors.Answer, error)
+	ChangeTexts(ctx context.Context, bucket, name string, add, remove []string) (vectors.Info, error)
 }
 
 // Authorize decides whether a signer may do an action, such as

@@ -1,7 +1,6 @@
 package s3vectors
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/tarnlake/tarn/vectors"
@@ -16,8 +15,8 @@ func createIndex(c *call) (any, error) {
 		Dimension int    `json:"dimension"`
 		Metric    string `json:"distanceMetric"`
 		Metadata  *struct {
-			NonFilterable []string          `json:"nonFilterableMetadataKeys"`
-			Text          []json.RawMessage `json:"textSearchConfigurations"`
+			NonFilterable []string     `json:"nonFilterableMetadataKeys"`
+			Text          []textSearch `json:"textSearchConfigurations"`
 		} `json:"metadataConfiguration"`
 		Encryption *encryption       `json:"encryptionConfiguration"`
 		Mode       string            `json:"indexMode"`
@@ -51,8 +50,8 @@ func createIndex(c *call) (any, error) {
 		return nil, err
 	}
 	if in.Metadata != nil {
-		if len(in.Metadata.Text) > 0 {
-			return nil, noText("metadataConfiguration.textSearchConfigurations")
+		if spec.Texts, err = textKeys(in.Metadata.Text, "metadataConfiguration.textSearchConfigurations"); err != nil {
+			return nil, err
 		}
 		spec.NonFilterable = in.Metadata.NonFilterable
 	}
@@ -86,8 +85,15 @@ func getIndex(c *call) (any, error) {
 	out["dimension"] = info.Dimension
 	out["distanceMetric"] = info.Metric.String()
 	out["indexMode"] = enhanced
+	metadata := map[string]any{}
 	if len(info.NonFilterable) > 0 {
-		out["metadataConfiguration"] = map[string]any{"nonFilterableMetadataKeys": info.NonFilterable}
+		metadata["nonFilterableMetadataKeys"] = info.NonFilterable
+	}
+	if len(info.Texts) > 0 {
+		metadata["textSearchConfigurations"] = textSearches(info.Texts)
+	}
+	if len(metadata) > 0 {
+		out["metadataConfiguration"] = metadata
 	}
 	return map[string]any{"index": out}, nil
 }

@@ -1,7 +1,5 @@
 package s3vectors
 
-import "encoding/json"
-
 // Every index applies a filter before it ranks, and knows $startsWith: that is
 // the mode ENHANCED, and the only one. As in a bucket of S3 Vectors made since
 // that mode is there, CLASSIC cannot be chosen.
@@ -58,41 +56,4 @@ func putDefaultIndexMode(c *call) (any, error) {
 	}
 	_, err = c.door.o.Buckets.Bucket(c.ctx, bucket)
 	return struct{}{}, err
-}
-
-// noText refuses what asks for full-text search: an answer that passed the words over
-// would look right and be wrong.
-func noText(path string) *fault {
-	return invalid(path, "this version of Tarn has no full-text search")
-}
-
-// updateMetadata adds or deletes the text searches of an index, of which there are none.
-func updateMetadata(c *call) (any, error) {
-	type searches struct {
-		Text []json.RawMessage `json:"textSearchConfigurations"`
-	}
-	in, err := decode[struct {
-		indexName
-		Add    *searches `json:"add"`
-		Delete *searches `json:"delete"`
-	}](c)
-	if err != nil {
-		return nil, err
-	}
-	bucket, name, err := c.target(in.indexName, false)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := c.door.o.Engine.Index(c.ctx, bucket, name); err != nil {
-		return nil, err
-	}
-	switch {
-	case (in.Add == nil) == (in.Delete == nil):
-		return nil, invalid("add", "or delete is needed, and not both")
-	case in.Add != nil && len(in.Add.Text) > 0:
-		return nil, noText("add.textSearchConfigurations")
-	case in.Delete != nil:
-		return nil, invalid("delete.textSearchConfigurations", "the index has none")
-	}
-	return map[string]any{"indexArn": c.door.indexARN(bucket, name)}, nil
 }

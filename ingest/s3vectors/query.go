@@ -22,21 +22,19 @@ const (
 
 type queryInput struct {
 	indexName
-	TopK     *int              `json:"topK"`
-	Query    *vectorData       `json:"queryVector"`
-	Texts    []json.RawMessage `json:"queryTexts"`
-	Filter   json.RawMessage   `json:"filter"`
-	Mode     string            `json:"queryMode"`
-	Metadata bool              `json:"returnMetadata"`
-	Distance bool              `json:"returnDistance"`
-	Next     string            `json:"nextToken"`
+	TopK     *int            `json:"topK"`
+	Query    *vectorData     `json:"queryVector"`
+	Texts    []textQuery     `json:"queryTexts"`
+	Filter   json.RawMessage `json:"filter"`
+	Mode     string          `json:"queryMode"`
+	Metadata bool            `json:"returnMetadata"`
+	Distance bool            `json:"returnDistance"`
+	Next     string          `json:"nextToken"`
 }
 
 // topK checks all but the vector and the filter.
 func (in *queryInput) topK() (int, error) {
 	switch {
-	case in.Texts != nil:
-		return 0, noText("queryTexts")
 	case in.Mode != "" && in.Mode != enhanced:
 		return 0, checkMode("queryMode", in.Mode)
 	case in.TopK == nil:
@@ -52,7 +50,7 @@ func queryVectors(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	bucket, name, err := c.target(in.indexName, in.Metadata || present(in.Filter) != nil)
+	bucket, name, err := c.target(in.indexName, in.Metadata || present(in.Filter) != nil || len(in.Texts) > 0)
 	if err != nil {
 		return nil, err
 	}
@@ -60,12 +58,14 @@ func queryVectors(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	values, err := in.Query.numbers("queryVector")
-	if err != nil {
-		return nil, err
+	var values []float32
+	if in.Query != nil || len(in.Texts) == 0 {
+		if values, err = in.Query.numbers("queryVector"); err != nil {
+			return nil, err
+		}
 	}
 	r := vectors.Request{
-		Values: values, TopK: topK, Filter: present(in.Filter), ReturnMetadata: in.Metadata, ReturnDistance: in.Distance,
+		Values: values, Texts: in.texts(), TopK: topK, Filter: present(in.Filter), ReturnMetadata: in.Metadata, ReturnDistance: in.Distance,
 	}
 	listing := queryListing(bucket, name, &r)
 	after, err := openToken(listing, in.Next, queryTokenMax)
@@ -81,17 +81,28 @@ func queryVectors(c *call) (any, error) {
 		return nil, err
 	}
 	hits, next := hitPage(answer.Hits, after)
-	out := map[string]any{"vectors": wireHits(hits, in.Metadata, in.Distance), "distanceMetric": info.Metric.String()}
+	out := map[string]any{"vectors": wireHits(hits, in.Metadata, in.Distance && values != nil), "distanceMetric": info.Metric.String()}
 	if next != "" {
 		out["nextToken"] = tokenOf(listing, next)
 	}
 	return out, nil
 }
 
+func (in *queryInput) texts() (texts []vectors.TextQuery) {
+	for _, t := range in.Texts {
+		texts = append(texts, vectors.TextQuery{Field: t.Key, Text: t.Text})
+	}
+	return texts
+}
+
 // queryListing tells one query from all others, for its tokens.
 func queryListing(bucket, name string, r *vectors.Request) string {
 	h := sha256.New()
-	for _, part := range []string{bucket, name, string(r.Filter)} {
+	parts := []string{bucket, name, string(r.Filter)}
+	for _, t := range r.Texts {
+		parts = append(parts, t.Field, t.Text)
+	}
+	for _, part := range parts {
 		h.Write(binary.BigEndian.AppendUint32(nil, uint32(len(part))))
 		h.Write([]byte(part))
 	}
@@ -119,24 +130,32 @@ func hitPage(hits []vectors.Hit, after string) (page []vectors.Hit, next string)
 	return hits, ""
 }
 
-// placeOf is 4 bytes of distance and the key.
+// rankOf rises from hit to hit: the distance, or where words were asked for, the score below zero.
+func rankOf(h *vectors.Hit) float32 {
+	if h.Score > 0 {
+		return -float32(h.Score)
+	}
+	return h.Distance
+}
+
+// placeOf is 4 bytes of rank and the key.
 func placeOf(h *vectors.Hit) string {
-	b := binary.BigEndian.AppendUint32(nil, math.Float32bits(h.Distance))
+	b := binary.BigEndian.AppendUint32(nil, math.Float32bits(rankOf(h)))
 	return string(append(b, h.Key...))
 }
 
 // placeAfter finds where the hits behind a place begin: behind the hit of its key, or if that
-// is gone or has moved away, behind its distance.
+// is gone or has moved away, behind its rank.
 func placeAfter(hits []vectors.Hit, place string) int {
 	if len(place) < 4 {
 		return 0
 	}
-	distance := math.Float32frombits(binary.BigEndian.Uint32([]byte(place[:4])))
+	rank := math.Float32frombits(binary.BigEndian.Uint32([]byte(place[:4])))
 	for i := range hits {
-		if hits[i].Distance > distance {
+		if rankOf(&hits[i]) > rank {
 			return i
 		}
-		if hits[i].Distance == distance && hits[i].Key == place[4:] {
+		if rankOf(&hits[i]) == rank && hits[i].Key == place[4:] {
 			return i + 1
 		}
 	}
