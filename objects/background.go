@@ -20,7 +20,7 @@ const (
 func (s *Store) startBackground() {
 	s.repairs.wake() // what was left incomplete before
 	s.moves.wake()
-	for _, work := range []func(){s.probeLoop, s.repairLoop, s.tidyLoop, s.moveLoop, s.auditLoop, s.measureLoop, s.hintLoop} {
+	for _, work := range []func(){s.probeLoop, s.repairLoop, s.tidyLoop, s.moveLoop, s.auditLoop, s.measureLoop, s.hintLoop, s.tallyLoop} {
 		s.background.Go(work)
 	}
 }
@@ -37,6 +37,9 @@ func (s *Store) close() error {
 	s.end()
 	s.background.Wait()
 	var errs []error
+	s.tally.mu.Lock()
+	s.tally.drop()
+	s.tally.mu.Unlock()
 	if s.idx != nil {
 		errs = append(errs, s.idx.Close())
 	}

@@ -17,7 +17,7 @@ import (
 var sixFolders = []string{"drive-1", "drive-2", "drive-3", "drive-4", "drive-5", "drive-6"}
 
 func durableOptions(h *host.Host) Options {
-	return Options{Host: h, Drives: sixFolders, AutoFormat: true, ExtentBytes: 4 << 20, CacheBytes: 1 << 20}
+	return Options{Host: h, Drives: sixFolders, AutoFormat: true, ExtentBytes: 4 << 20, CacheBytes: 1 << 20, proveCounts: true}
 }
 
 func openDurable(t testing.TB, o Options) *Store {

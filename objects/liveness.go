@@ -3,7 +3,9 @@ package objects
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/tarnlake/tarn/objects/drive"
 	"github.com/tarnlake/tarn/objects/index"
@@ -16,9 +18,6 @@ type liveness struct {
 	sparse  map[[16]byte]bool // those of which few are
 	small   int64             // bytes of blobs in whole copies
 	shared  int64             // of packed blobs
-
-	bucket []byte             // being looked at
-	packed map[[16]byte]int64 // bytes of its packed blobs that are alive, by stripe
 }
 
 // deadStripe is the entry of a shared stripe that nobody refers to. Nobody ever
@@ -39,83 +38,62 @@ const (
 	sparseExtent = 33
 )
 
-// liveness scans the index and the roots. Any value that does not decode is an
-// error, for what it names is not known.
+// liveness looks at the counts of what the index and the roots name. Where any value
+// does not decode it is an error, for what that names is not known.
 func (s *Store) liveness(ctx context.Context) (*liveness, error) {
-	l := &liveness{extents: map[place]int64{}, sparse: map[[16]byte]bool{}, packed: map[[16]byte]int64{}}
 	record := s.roots.get()
 	named, err := s.checkpoint(ctx, &record)
 	if err != nil {
 		return nil, err
 	}
-	l.count(named.blobs())
-	for item, err := range s.idx.Scan(ctx, nil, nil, index.ScanOptions{}) {
-		if err == nil {
-			err = l.value(item)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return l, nil
-}
-
-// value counts one value. Those of a bucket come one after the other, and its
-// shared stripes behind all values that may refer to them.
-func (l *liveness) value(item index.Item) error {
-	bucket, k, _, _ := parseOwned(item.Key)
-	if !bytes.Equal(bucket, l.bucket) {
-		l.bucket = bytes.Clone(bucket)
-		clear(l.packed)
-	}
-	if k == KindStripe {
-		return l.stripe(item)
-	}
-	blobs, _, err := DecodeValue(item.Value)
+	s.tally.mu.Lock()
+	defer s.tally.mu.Unlock()
+	c, state, err := s.tally.look(ctx)
 	if err != nil {
-		return fmt.Errorf("value of key %q: %w", item.Key, err)
+		return nil, err
 	}
-	l.count(blobs)
-	return nil
-}
-
-func (l *liveness) count(blobs []Blob) {
-	for i := range blobs {
-		b := &blobs[i]
-		if b.Packed != nil {
-			l.packed[b.Packed.Stripe] += b.Bytes
-			l.shared += b.Bytes
-		} else if isSmall(b) {
-			l.small += b.Bytes
-		}
-		for j := range b.Stripes {
-			l.add(&b.Stripes[j])
+	if c.hidden > 0 {
+		return nil, fmt.Errorf("%d values of the index name what is not known: %w", c.hidden, c.example)
+	}
+	l := &liveness{extents: maps.Clone(c.extents), sparse: map[[16]byte]bool{}, small: c.small, shared: c.shared}
+	for _, b := range named.blobs() {
+		for i := range b.Stripes {
+			l.add(&b.Stripes[i], 1)
 		}
 	}
+	for id, st := range c.stripes {
+		switch {
+		case st.bucket == "":
+		case st.alive == 0:
+			err = errors.Join(err, l.bury(ctx, state, stripeKey(st.bucket, id)))
+		case st.alive*100 < st.bytes*sparseShare:
+			l.sparse[id] = true
+		}
+	}
+	return l, err
 }
 
-func (l *liveness) add(st *Stripe) {
-	size := drive.RecordBytes(st.ShardBytes())
+func (l *liveness) add(st *Stripe, sign int64) {
+	size := sign * drive.RecordBytes(st.ShardBytes())
 	for _, at := range st.places() {
-		l.extents[at] += size
+		if l.extents[at] += size; l.extents[at] == 0 {
+			delete(l.extents, at)
+		}
 	}
 }
 
-// stripe counts a shared stripe.
-func (l *liveness) stripe(item index.Item) error {
-	st, record, err := decodeStripeRecord(item.Value)
+// bury notes a dead shared stripe, which does not count as alive any more.
+func (l *liveness) bury(ctx context.Context, state readsIndex, key []byte) error {
+	item, err := state.Get(ctx, key)
 	if err != nil {
-		return fmt.Errorf("value of key %q: %w", item.Key, err)
+		return fmt.Errorf("look at a dead stripe: %w", err)
 	}
-	alive := l.packed[st.ID]
-	if alive == 0 {
-		l.dead = append(l.dead, deadStripe{bytes.Clone(item.Key), item.Version, st})
-		return nil
+	st, _, err := decodeStripeRecord(item.Value)
+	if err != nil {
+		return fmt.Errorf("value of key %q: %w", key, err)
 	}
-	if alive*100 < record.bytes*sparseShare {
-		l.sparse[st.ID] = true
-	}
-	l.add(&st)
+	l.dead = append(l.dead, deadStripe{bytes.Clone(key), item.Version, st})
+	l.add(&st, -1)
 	return nil
 }
 
@@ -137,7 +115,7 @@ func (s *Store) forgetStripes(ctx context.Context, l *liveness) error {
 		}
 		for i, gone := range res.Applied {
 			if !gone {
-				l.add(&batch[i].stripe)
+				l.add(&batch[i].stripe, 1)
 			}
 		}
 		l.dead = l.dead[len(batch):]

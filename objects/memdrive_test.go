@@ -221,6 +221,7 @@ func newMemStore(t testing.TB, o Options, idx index.Index, n int) (*Store, []*me
 		m.mu.space.free.Store(1 << 30)
 		members = append(members, m)
 	}
+	o.proveCounts = true
 	s, err := newStore(o, idx, members)
 	if err != nil {
 		t.Fatal(err)

@@ -51,6 +51,7 @@ type Options struct {
 	Events          Events
 
 	reading          bool  // drives are opened read-only, and not locked: Check has them
+	proveCounts      bool  // at every look: tests do
 	checkpointInRoot int   // bytes; default: the constant; tests take less
 	watchKept        int64 // bytes of journal that are kept for watchers; default: that of package index
 }
@@ -139,6 +140,7 @@ type Store struct {
 	reads   tickets // streams and reads under way
 	repairs repairs
 	hints   hints
+	tally   tally
 
 	traffic  *traffic // of users, to which repair and audit give way
 	measures measures
@@ -181,6 +183,7 @@ func newStore(o Options, idx index.Index, members []*member) (*Store, error) {
 	s.roots.s = s
 	s.repairs.init(o.Host.Clock.Now)
 	s.moves.init()
+	s.tally.init(s)
 	s.hints.init()
 	s.traffic = newTraffic(o.Host.Clock, o.BackgroundLeast, o.BackgroundMost)
 	s.measures.init(s)

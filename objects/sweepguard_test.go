@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"iter"
 	"testing"
 	"time"
 
@@ -115,19 +114,18 @@ func TestWhatATransactionNamesWhileASweepLooksIsNotSwept(t *testing.T) {
 	keptReadsBack(t, s, "5000/1")
 }
 
-// pausing ends every scan only when it is let.
+// pausing gives a snapshot only when it is let, though it was taken before.
 type pausing struct {
 	index.Index
 	scans chan chan struct{}
 }
 
-func (p *pausing) Scan(ctx context.Context, lo, hi []byte, o index.ScanOptions) iter.Seq2[index.Item, error] {
-	return func(yield func(index.Item, error) bool) {
-		p.Index.Scan(ctx, lo, hi, o)(yield)
-		end := make(chan struct{})
-		p.scans <- end
-		<-end
-	}
+func (p *pausing) Snapshot(ctx context.Context) (index.Snapshot, error) {
+	snap, err := p.Index.Snapshot(ctx)
+	end := make(chan struct{})
+	p.scans <- end
+	<-end
+	return snap, err
 }
 
 // threeParts makes an object of parts that are stripes, and opens it.

@@ -24,7 +24,8 @@ type Tidiness struct {
 	MovedBytes    int64 // out of sparse extents
 	GivenBack     int64 // bytes of extents that were swept
 	LastLook      time.Time
-	BacklogMissed bool // some blobs wait that are not counted: the next packing looks at everything
+	Miscounts     int64 // of what is alive, that were found wrong; ever 0, unless Tarn is
+	BacklogMissed bool  // some blobs wait that are not counted: the next packing looks at everything
 }
 
 // Tidiness tells it.
@@ -65,6 +66,12 @@ func (t *tidy) gave(bytes int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.mu.now.GivenBack += bytes
+}
+
+func (t *tidy) miscounted() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.now.Miscounts++
 }
 
 // looked keeps what a look at the index found.
