@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,4 +122,64 @@ func (s *shelf) evictChosen() {
 			s.remove(at)
 		}
 	}
+}
+
+// BenchmarkTexts loads the corpus with its text searched by words, and asks for the first words of held-out
+// texts: by words alone, fused with a vector, and under a filter.
+func BenchmarkTexts(b *testing.B) {
+	rows, queries := wholeCorpus(b)
+	for _, texts := range [][]string{nil, {"text"}} {
+		e := openEngine(b, Options{Store: newMemoryStore(b, 51)})
+		create(b, e, Spec{Name: "docs", Dimension: 384, NonFilterable: []string{"text"}, Texts: texts})
+		began := cpuTime()
+		pushDescribed(b, e, rows, true)
+		must(b, e.Flush(background))
+		loaded := cpuTime() - began
+		o, m, err := e.current(background, bucket, "docs")
+		must(b, err)
+		kept, bytes := int64(0), int64(0)
+		for _, s := range m.segments {
+			kept, bytes = kept+s.lexicon.blob.Bytes, bytes+s.blob.Bytes
+		}
+		b.Logf("texts %v: loaded in %.1f s of CPU; lexicons of %d segments have %.1f MB beside %.1f MB of segments", texts, loaded.Seconds(), len(m.segments), float64(kept)/1e6, float64(bytes)/1e6)
+		if texts == nil {
+			must(b, e.Close())
+			continue
+		}
+		_ = o
+		for _, c := range []struct {
+			name  string
+			words int
+			vec   bool
+			r     Request
+		}{
+			{"2 words", 2, false, Request{TopK: 10}},
+			{"6 words", 6, false, Request{TopK: 10}},
+			{"20 words", 20, false, Request{TopK: 10}},
+			{"6 words, with metadata", 6, false, Request{TopK: 10, ReturnMetadata: true}},
+			{"6 words and a filter of 1 %", 6, false, Request{TopK: 10, Filter: []byte(`{"n":{"$lt":10}}`)}},
+			{"6 words and a vector", 6, true, Request{TopK: 10}},
+			{"a vector", 0, true, Request{TopK: 10}},
+		} {
+			var took []time.Duration
+			for range 3 {
+				began := cpuTime()
+				for i := range 300 {
+					r := c.r
+					if c.words > 0 {
+						words := strings.Fields(queries[i].Text)
+						r.Texts = []TextQuery{{"text", strings.Join(words[:min(c.words, len(words))], " ")}}
+					}
+					if c.vec {
+						r.Values = queries[i].Vector
+					}
+					query(b, e, "docs", r)
+				}
+				took = append(took, (cpuTime()-began)/300)
+			}
+			slices.Sort(took)
+			b.Logf("%-30s %5d µs", c.name, took[1].Microseconds())
+		}
+	}
+	b.ReportMetric(0, "ns/op")
 }

@@ -173,7 +173,7 @@ func newScan(o *opened, q *distance.Query, f *filter.Filter, k int, without stri
 func (s *scan) run(ctx context.Context, r *Request) error {
 	probes := r.Probes
 	if probes == 0 {
-		probes = automaticProbes(&s.m, s.best.k)
+		probes = automaticProbes(&s.m, r.TopK)
 	}
 	if r.Exact || r.Within != nil || s.m.centroids == nil || probes >= len(s.m.homes) {
 		return s.everything(ctx)

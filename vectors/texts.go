@@ -67,6 +67,7 @@ func (c corpusStats) average() float64 {
 type textNotes struct {
 	mu      sync.Mutex
 	stats   map[string]corpusStats // of segments, by field
+	holding map[string]int         // rows of segments that have a word, by field and word
 	current map[*segmentFile]filter.Set
 }
 
@@ -203,40 +204,98 @@ func (s *scan) byWords(ctx context.Context, q TextQuery, k int) ([]found, error)
 	}
 	stats := s.statsOf(q.Field, list)
 	words, times := queryWords(q.Text)
-	weights := make([]float64, len(words))
+	r := &wording{scan: s, words: words, weights: make([]float32, len(words)), top: best{k: k}}
 	for i, word := range words {
-		df := 0
-		for j := range list {
-			list[j].text.Postings(word, func(row, _ int) {
-				if list[j].counts(row) {
-					df++
-				}
-			})
-		}
-		weights[i] = float64(times[i]) * math.Log(1+(float64(stats.rows)-float64(df)+0.5)/(float64(df)+0.5))
+		df := float64(s.holding(q.Field, word, list))
+		r.weights[i] = float32(float64(times[i]) * math.Log(1+(float64(stats.rows)-df+0.5)/(df+0.5)) * (bm25K + 1))
 	}
-	top := best{k: k}
+	for n := range r.norms {
+		r.norms[n] = float32(bm25K * (1 - bm25B + bm25B*float64(n)/stats.average()))
+	}
 	for i := range list {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if err := s.score(ctx, &top, &list[i], words, weights, stats.average()); err != nil {
+		if err := r.score(ctx, &list[i], stats.average()); err != nil {
 			return nil, err
 		}
 	}
-	return top.sorted(), nil
+	return r.top.sorted(), nil
+}
+
+// holdingMax bounds how many words a view remembers.
+const holdingMax = 50_000
+
+// holding is how many rows have a word. Those of segments are counted once a view.
+func (s *scan) holding(field, word string, list []wordy) (n int) {
+	at, notes := field+"\x00"+word, &s.m.view.text
+	notes.mu.Lock()
+	kept, known := notes.holding[at]
+	notes.mu.Unlock()
+	var buffer []lexicon.Posting
+	for i := range list {
+		_, tail := list[i].of.(*push)
+		if known && !tail {
+			continue
+		}
+		buffer = list[i].text.Postings(word, buffer[:0])
+		for _, p := range buffer {
+			if list[i].counts(int(p.Row)) {
+				if n++; !tail {
+					kept++
+				}
+			}
+		}
+	}
+	if known {
+		return n + kept
+	}
+	notes.mu.Lock()
+	defer notes.mu.Unlock()
+	if notes.holding == nil || len(notes.holding) >= holdingMax {
+		notes.holding = map[string]int{}
+	}
+	notes.holding[at] = kept
+	return n
+}
+
+// wording is the ranking by words under way.
+type wording struct {
+	*scan
+	words    []string
+	weights  []float32
+	norms    [256]float32 // by the words that a row has
+	top      best
+	postings []lexicon.Posting
+	scores   []float32
 }
 
 // score ranks the rows of one segment or push: what is nearest has the highest score, so that a distance
 // here is a score below zero.
-func (s *scan) score(ctx context.Context, top *best, w *wordy, words []string, weights []float64, average float64) error {
-	scores := make([]float32, w.of.all())
-	for i, word := range words {
-		w.text.Postings(word, func(row, times int) {
-			f := float64(times)
-			norm := bm25K * (1 - bm25B + bm25B*float64(w.text.Length(row))/average)
-			scores[row] += float32(weights[i] * f * (bm25K + 1) / (f + norm))
-		})
+func (s *wording) score(ctx context.Context, w *wordy, average float64) error {
+	rows := w.of.all()
+	if cap(s.scores) < rows {
+		s.scores = make([]float32, rows)
+	}
+	scores := s.scores[:rows]
+	clear(scores)
+	found := false
+	for i, word := range s.words {
+		s.postings = w.text.Postings(word, s.postings[:0])
+		found = found || len(s.postings) > 0
+		for _, p := range s.postings {
+			n, times := w.text.Length(int(p.Row)), float32(p.Times)
+			norm := float32(0)
+			if n < len(s.norms) {
+				norm = s.norms[n]
+			} else {
+				norm = float32(bm25K * (1 - bm25B + bm25B*float64(n)/average))
+			}
+			scores[p.Row] += s.weights[i] * times / (times + norm)
+		}
+	}
+	if !found {
+		return nil
 	}
 	ids, err := w.of.section(ctx, s.o, lexicon.IDs, "")
 	if err != nil {
@@ -248,7 +307,7 @@ func (s *scan) score(ctx context.Context, top *best, w *wordy, words []string, w
 		}
 		s.explain.TextMatches++
 		id := ids.ID(row)
-		if !top.wants(-score, id) {
+		if !s.top.wants(-score, id) {
 			continue
 		}
 		f := placed(w.of, row)
@@ -256,7 +315,7 @@ func (s *scan) score(ctx context.Context, top *best, w *wordy, words []string, w
 		if lives, err := s.lives(ctx, &f); err != nil {
 			return err
 		} else if lives {
-			top.add(f)
+			s.top.add(f)
 		}
 	}
 	return nil

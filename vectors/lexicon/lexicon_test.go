@@ -185,7 +185,9 @@ func TestWordsAreCounted(t *testing.T) {
 	}
 	for word, want := range want {
 		var got []string
-		s.Postings(word, func(row, times int) { got = append(got, fmt.Sprintf("%d×%d", row, times)) })
+		for _, p := range s.Postings(word, nil) {
+			got = append(got, fmt.Sprintf("%d×%d", p.Row, p.Times))
+		}
 		if strings.Join(got, " ") != want {
 			t.Errorf("%q is in %v, want %q", word, got, want)
 		}
@@ -291,7 +293,11 @@ func exercise(s *Section, rows int) {
 	s.Union(set, 0, s.terms)
 	for i := range s.terms {
 		s.Count(set, i)
-		s.Postings(s.Term(i), func(int, int) {})
+		for _, p := range s.Postings(s.Term(i), nil) {
+			if int(p.Row) >= rows {
+				panic("a row that is not there")
+			}
+		}
 	}
 }
 

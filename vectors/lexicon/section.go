@@ -217,24 +217,42 @@ func (s *Section) Words() uint64 { return s.total }
 // Length is how many words a row has, in a section of text.
 func (s *Section) Length(row int) int { return int(binary.LittleEndian.Uint16(s.lengths[2*row:])) }
 
-// Postings calls f with every row that has a word, rising, and how often; in a section of text.
-func (s *Section) Postings(word string, f func(row, times int)) {
+// Posting is a row that has a word, and how often.
+type Posting struct{ Row, Times uint32 }
+
+// Postings appends the rows that have a word, rising; in a section of text.
+func (s *Section) Postings(word string, dst []Posting) []Posting {
 	i := s.at(word)
 	if i == s.terms || string(s.term(i)) != word {
-		return
+		return dst
 	}
-	row := -1
+	row, rows := -1, s.rows
 	for b := s.list(i); len(b) > 0; {
-		gap, n := binary.Uvarint(b)
-		if n <= 0 || gap == 0 || gap > uint64(s.rows-1-row) {
-			return
+		gap, times, n := uint64(b[0]), uint64(0), 2
+		if len(b) > 1 && b[0] < 0x80 && b[1] < 0x80 {
+			times = uint64(b[1])
+		} else if gap, times, n = longPosting(b); n == 0 {
+			return dst
 		}
-		times, m := binary.Uvarint(b[n:])
-		if m <= 0 || times > 1<<20 {
-			return
+		if gap == 0 || gap > uint64(rows-1-row) {
+			return dst
 		}
 		row += int(gap)
-		b = b[n+m:]
-		f(row, int(times))
+		dst = append(dst, Posting{uint32(row), uint32(times)})
+		b = b[n:]
 	}
+	return dst
+}
+
+// longPosting reads a posting of more than two bytes; n is 0 where it is not sound.
+func longPosting(b []byte) (gap, times uint64, n int) {
+	gap, n = binary.Uvarint(b)
+	if n <= 0 {
+		return 0, 0, 0
+	}
+	times, m := binary.Uvarint(b[n:])
+	if m <= 0 || times > 1<<20 {
+		return 0, 0, 0
+	}
+	return gap, times, n + m
 }
