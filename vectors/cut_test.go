@@ -62,13 +62,13 @@ func (x cutIndex) Commit(ctx context.Context, txn index.Txn) (res index.Result, 
 // acknowledged, and what was under way then: that may have happened or not.
 func workload(e *Engine, rng *rand.Rand) (sure model, doubtful func(model)) {
 	sure = model{}
-	if _, err := e.CreateIndex(background, bucket, Spec{Name: "docs", Dimension: 3, Metric: distance.Euclidean}); err != nil {
+	if _, err := e.CreateIndex(background, bucket, Spec{Name: "docs", Dimension: 3, Metric: distance.Euclidean, Texts: []string{"words"}}); err != nil {
 		return nil, nil
 	}
 	for step := range 12 {
 		var batch []Vector
 		for i := range 15 {
-			batch = append(batch, Vector{Key: fmt.Sprintf("k%d", (step*11+i)%90), Values: randomVector(rng, 3)})
+			batch = append(batch, Vector{Key: fmt.Sprintf("k%d", (step*11+i)%90), Values: randomVector(rng, 3), Metadata: fmt.Appendf(nil, `{"n":%d,"words":"common w%d"}`, i%2, step)})
 		}
 		put := func(m model) {
 			for _, v := range batch {
@@ -86,6 +86,11 @@ func workload(e *Engine, rng *rand.Rand) (sure model, doubtful func(model)) {
 				return sure, remove
 			}
 			remove(sure)
+		}
+		if step == 7 {
+			if _, err := e.ChangeTexts(background, bucket, "docs", []string{"more"}, nil); err != nil {
+				return sure, func(model) {}
+			}
 		}
 		if step%3 == 2 {
 			if err := e.Flush(background); err != nil {
@@ -172,7 +177,38 @@ func everything(t *testing.T, e *Engine) model {
 	if !agrees(found, listed) {
 		t.Fatalf("query finds\n%v, list\n%v", sortedKeys(found), sortedKeys(listed))
 	}
+	agreeByMeaning(t, e, found)
 	return found
+}
+
+// agreeByMeaning: words and metadata find the same vectors, where they have them.
+func agreeByMeaning(t *testing.T, e *Engine, found model) {
+	t.Helper()
+	info, err := e.Index(background, bucket, "docs")
+	must(t, err)
+	n, err := e.Count(background, bucket, "docs", nil)
+	must(t, err)
+	if n != uint64(len(found)) {
+		t.Fatalf("%d vectors are counted, %d found", n, len(found))
+	}
+	if !slices.Contains(info.Texts, "words") {
+		return
+	}
+	a := query(t, e, "docs", Request{Texts: []TextQuery{{"words", "common"}}, TopK: 1000})
+	byWords := keysOf(a)
+	slices.Sort(byWords)
+	var even []string
+	for _, f := range []string{`{"n":0}`, `{"n":1}`} {
+		page, err := e.List(background, bucket, "docs", ListRequest{Max: 1000, Filter: []byte(f)})
+		must(t, err)
+		for _, v := range page.Vectors {
+			even = append(even, v.Key)
+		}
+	}
+	slices.Sort(even)
+	if all := sortedKeys(found); !slices.Equal(byWords, all) || !slices.Equal(even, all) {
+		t.Fatalf("there are\n%v, by words\n%v, by metadata\n%v", all, byWords, even)
+	}
 }
 
 func agrees(a, b model) bool {

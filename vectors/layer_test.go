@@ -43,14 +43,14 @@ func (l *layer) prepare() error {
 	if _, err := l.store.CreateBucket(background, bucket); err != nil {
 		return err
 	}
-	_, err := l.e.CreateIndex(background, bucket, Spec{Name: "docs", Dimension: 3, Metric: distance.Euclidean})
+	_, err := l.e.CreateIndex(background, bucket, Spec{Name: "docs", Dimension: 3, Metric: distance.Euclidean, Texts: []string{"words"}})
 	return err
 }
 
 func someVectors(rng *rand.Rand, from, n int) []Vector {
 	var list []Vector
 	for i := range n {
-		list = append(list, Vector{Key: fmt.Sprintf("k%d", from+i), Values: randomVector(rng, 3), Metadata: []byte(`{"a": "` + strings.Repeat("x", 300) + `"}`)})
+		list = append(list, Vector{Key: fmt.Sprintf("k%d", from+i), Values: randomVector(rng, 3), Metadata: fmt.Appendf(nil, `{"n": %d, "words": "common w%d", "a": %q}`, i%2, i, strings.Repeat("x", 300))})
 	}
 	return list
 }
