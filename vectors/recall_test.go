@@ -86,7 +86,9 @@ func TestRecallHoldsOnClusteredData(t *testing.T) {
 	for _, metric := range []distance.Metric{distance.Cosine, distance.Euclidean} {
 		name := "index-" + metric.String()
 		create(t, e, Spec{Name: name, Dimension: dim, Metric: metric})
-		pushAll(t, e, name, data, func(i int) []byte { return fmt.Appendf(nil, `{"rare": %v, "tenth": %d}`, i%100 == 0, i%10) })
+		pushAll(t, e, name, data, func(i int) []byte {
+			return fmt.Appendf(nil, `{"rare": %v, "tenth": %d, "third": %d}`, i%100 == 0, i%10, i%3)
+		})
 		must(t, e.Flush(background))
 		info, err := e.DescribeIndex(background, bucket, name)
 		must(t, err)
@@ -97,7 +99,9 @@ func TestRecallHoldsOnClusteredData(t *testing.T) {
 		filters := []struct {
 			text string
 			keep func(i int) bool
-		}{{"", nil}, {`{"tenth": 3}`, func(i int) bool { return i%10 == 3 }}, {`{"rare": true}`, func(i int) bool { return i%100 == 0 }}}
+		}{{"", nil}, {`{"tenth": 3}`, func(i int) bool { return i%10 == 3 }}, {`{"rare": true}`, func(i int) bool { return i%100 == 0 }},
+			{`{"tenth": {"$lt": 5}}`, func(i int) bool { return i%10 < 5 }},
+			{`{"rare": true, "tenth": 0, "third": 0}`, func(i int) bool { return i%300 == 0 }}}
 		for _, f := range filters {
 			sum, scanned := 0.0, int64(0)
 			for _, q := range queries {

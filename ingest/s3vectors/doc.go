@@ -18,7 +18,7 @@
 // Limits are those of S3 Vectors. As there, distances are 1-cos for cosine and the
 // square for euclidean; pages of ListVectors and QueryVectors end near 1 MiB, the latter
 // never before 100 hits; and who filters by metadata, or reads vectors or metadata by
-// a query or a listing, needs the right to GetVectors too. Unlike there, tokens do
-// not expire, every index is of the mode ENHANCED, and keys of a KMS and full-text
-// search are refused.
+// a query or a listing, or searches words, needs the right to GetVectors too. Unlike
+// there, tokens do not expire, every index is of the mode ENHANCED, a text search is
+// ACTIVE at once, and keys of a KMS and languages of text searches are refused.
 package s3vectors
