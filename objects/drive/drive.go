@@ -16,7 +16,7 @@ import (
 type Options struct {
 	ExtentBytes   int64 // of one extent's file; default 256 MiB, at least 16 KiB
 	AheadBytes    int64 // of a stripe extent, preallocated ahead of need in one step; default 16 MiB
-	RecycledBytes int64 // of an extent of the journal or of small records; default 32 MiB, at most ExtentBytes. A drive's first ones are smaller
+	RecycledBytes int64 // of an extent of the journal or of small records; default 8 MiB, at most ExtentBytes. A drive's first ones are smaller
 	Spares        int   // extents kept zeroed ahead of need; default 1; -1: none
 	FilesOpen     int   // files kept open for readers; default 128
 	ReadOnly      bool  // take no lock and write nothing at all
@@ -47,7 +47,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.AheadBytes = 16 << 20
 	}
 	if o.RecycledBytes == 0 {
-		o.RecycledBytes = 32 << 20
+		o.RecycledBytes = 8 << 20
 	}
 	o.RecycledBytes = min(o.RecycledBytes, o.ExtentBytes)
 	if o.Spares == 0 {
