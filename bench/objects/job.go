@@ -73,7 +73,6 @@ type measure struct {
 	p50, p99  time.Duration
 	cpu       time.Duration // of the server, each step
 	clientCPU time.Duration // of the bench, each step
-	written   float64       // bytes that the server's process wrote, each step
 	rss       int64
 }
 
@@ -97,7 +96,6 @@ func (t *target) measured(l load) (measure, error) {
 	return measure{
 		perSecond: took.perSecond(), p50: took.quantile(0.5), p99: took.quantile(0.99), rss: after.rss,
 		cpu: (after.cpu - before.cpu) / time.Duration(n), clientCPU: own / time.Duration(n),
-		written: float64(after.writtenBytes-before.writtenBytes) / float64(n),
 	}, nil
 }
 
@@ -116,7 +114,6 @@ func median(all []measure) measure {
 		p99:       time.Duration(of(func(m measure) float64 { return float64(m.p99) })),
 		cpu:       time.Duration(of(func(m measure) float64 { return float64(m.cpu) })),
 		clientCPU: time.Duration(of(func(m measure) float64 { return float64(m.clientCPU) })),
-		written:   of(func(m measure) float64 { return m.written }),
 		rss:       int64(of(func(m measure) float64 { return float64(m.rss) })),
 	}
 }

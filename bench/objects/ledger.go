@@ -14,7 +14,7 @@ import (
 
 // ledger is what the server says that it wrote to extents, by class of records.
 type ledger struct {
-	bytes, records, syncs map[string]float64
+	written, records, syncs map[string]float64 // bytes; records; syncs
 }
 
 // classes in the order in which they are shown.
@@ -56,7 +56,7 @@ func (l ledger) read(metrics io.Reader) error {
 		if err != nil {
 			return fmt.Errorf("metric %q: %w", lines.Text(), err)
 		}
-		map[string]map[string]float64{"written_bytes": l.bytes, "written_records": l.records, "syncs": l.syncs}[m[1]][m[2]] = n
+		map[string]map[string]float64{"written_bytes": l.written, "written_records": l.records, "syncs": l.syncs}[m[1]][m[2]] = n
 	}
 	return lines.Err()
 }
@@ -71,8 +71,8 @@ func (s *store) token() (string, error) {
 // rows show what was written between two looks, each byte of payload.
 func (l ledger) rows(now ledger, payload float64) (text string) {
 	for _, c := range classes {
-		bytes, records, syncs := now.bytes[c]-l.bytes[c], now.records[c]-l.records[c], now.syncs[c]-l.syncs[c]
-		text += fmt.Sprintf("| %s | %.2f × | %.0f | %.1f |\n", c, bytes/payload, bytes/max(records, 1), records/max(syncs, 1))
+		n, records, syncs := now.written[c]-l.written[c], now.records[c]-l.records[c], now.syncs[c]-l.syncs[c]
+		text += fmt.Sprintf("| %s | %.2f × | %.0f | %.1f |\n", c, n/payload, n/max(records, 1), records/max(syncs, 1))
 	}
 	return text
 }

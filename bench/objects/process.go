@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"io/fs"
@@ -11,13 +10,14 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // usage is what a process has used since it began.
 type usage struct {
-	cpu          time.Duration
-	rss          int64 // bytes, now
-	writtenBytes int64 // that it caused to be written to disks
+	cpu time.Duration
+	rss int64 // bytes, now
 }
 
 // ticksPerSecond of /proc's times: USER_HZ, which is 100 on every Linux.
@@ -41,22 +41,31 @@ func usageOf(pid int) (u usage, err error) {
 		return u, fmt.Errorf("memory of process %d: %w", pid, err)
 	}
 	u.rss = rss * int64(os.Getpagesize())
-	u.writtenBytes, err = writtenBy(pid)
-	return u, err
+	return u, nil
 }
 
-func writtenBy(pid int) (int64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+// sectorBytes of the kernel's counts, whatever the device's own are.
+const sectorBytes = 512
+
+// deviceWritten is what the device of a folder has written since the machine began.
+func deviceWritten(dir string) (int64, error) {
+	var at unix.Stat_t
+	if err := unix.Stat(dir, &at); err != nil {
+		return 0, fmt.Errorf("device of %s: %w", dir, err)
+	}
+	major, minor := fmt.Sprint(unix.Major(at.Dev)), fmt.Sprint(unix.Minor(at.Dev))
+	b, err := os.ReadFile("/proc/diskstats")
 	if err != nil {
 		return 0, err
 	}
-	lines := bufio.NewScanner(bytes.NewReader(b))
-	for lines.Scan() {
-		if n, ok := strings.CutPrefix(lines.Text(), "write_bytes: "); ok {
-			return strconv.ParseInt(n, 10, 64)
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line) // major, minor, name, and the counts: the seventh is sectors written
+		if len(f) > 9 && f[0] == major && f[1] == minor {
+			n, err := strconv.ParseInt(f[9], 10, 64)
+			return n * sectorBytes, err
 		}
 	}
-	return 0, fmt.Errorf("process %d does not tell what it wrote", pid)
+	return 0, fmt.Errorf("the kernel does not count what device %s:%s of %s writes", major, minor, dir)
 }
 
 // ownCPU is what the bench itself has used.

@@ -14,58 +14,65 @@ func runSpace(out io.Writer, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	before, err := footprintOf(s.data())
-	if err != nil {
+	r := spaceReport{objects: o.objects, settle: o.settle}
+	if r.before, err = s.taken(); err != nil {
 		return err
 	}
-	begun, err := s.ledger()
-	if err != nil {
+	b := newBodies(small, 4)
+	if _, err = s.load(64, 0, o.objects, func(c *connection, i int64) error { return c.putObject(path("space/", i), b, i) }).run(); err != nil {
 		return err
 	}
-	b, n := newBodies(small, 4), float64(o.objects)
-	m, err := s.measured(s.load(64, 0, o.objects, func(c *connection, i int64) error { return c.putObject(path("space/", i), b, i) }))
-	if err != nil {
+	if r.put, err = s.taken(); err != nil {
 		return err
 	}
-	after, err := footprintOf(s.data())
-	if err != nil {
+	time.Sleep(o.settle) // while the server packs and reclaims
+	if r.packed, err = s.taken(); err != nil {
 		return err
 	}
-	put, err := s.ledger()
-	if err != nil {
-		return err
-	}
-	written, settled, err := s.settle(o.settle)
-	if err != nil {
-		return err
-	}
-	packed, err := s.ledger()
-	if err != nil {
-		return err
-	}
-	of := func(f footprint) float64 { return float64(f.bytes-before.bytes) / n / small }
-	_, err = fmt.Fprintf(out, "| %d objects of 4 KiB, each | put | %v later |\n|---|---|---|\n| written to the disk in all | %.2f × | %.2f × |\n| on the disk | %.2f × | %.2f × |\n| inodes | %.4f | %.4f |\n| RSS of the server | %d MiB | |\n\n",
-		o.objects, o.settle, m.written/small, m.written/small+float64(written)/n/small, of(after), of(settled),
-		float64(after.inodes-before.inodes)/n, float64(settled.inodes-before.inodes)/n, m.rss>>20)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(out, "| written to extents while they were put | of their bytes | bytes a record | records a sync |\n|---|---|---|---|\n%s| and %v later | | | |\n%s\n",
-		begun.rows(put, n*small), o.settle, put.rows(packed, n*small))
+	_, err = fmt.Fprintln(out, r)
 	return err
 }
 
-// settle waits while the server packs and reclaims, and tells what it wrote meanwhile.
-func (s *store) settle(d time.Duration) (written int64, f footprint, err error) {
-	before, err := s.usage()
-	if err != nil {
-		return 0, f, err
+// taken is what a store takes at one moment, and has written so far.
+type taken struct {
+	footprint
+	ledger
+	device int64 // bytes written to the device since the machine began, by whomsoever
+	rss    int64
+}
+
+func (s *store) taken() (t taken, err error) {
+	if t.footprint, err = footprintOf(s.data()); err != nil {
+		return t, err
 	}
-	time.Sleep(d)
-	after, err := s.usage()
-	if err != nil {
-		return 0, f, err
+	if t.ledger, err = s.ledger(); err != nil {
+		return t, err
 	}
-	f, err = footprintOf(s.data())
-	return after.writtenBytes - before.writtenBytes, f, err
+	if t.device, err = deviceWritten(s.data()); err != nil {
+		return t, err
+	}
+	u, err := s.usage()
+	t.rss = u.rss
+	return t, err
+}
+
+type spaceReport struct {
+	objects             int64
+	settle              time.Duration
+	before, put, packed taken
+}
+
+func (r spaceReport) String() string {
+	payload := float64(r.objects * small)
+	of := func(a, b int64) float64 { return float64(b-a) / payload }
+	zeros := func(t taken) int64 { return int64(t.written["zeros"]) }
+	steady := func(a, b taken) float64 { return of(a.device-zeros(a), b.device-zeros(b)) }
+	each := func(a, b taken) float64 { return float64(b.inodes-a.inodes) / float64(r.objects) }
+	return fmt.Sprintf("| %d objects of 4 KiB, each | put | %v later |\n|---|---|---|\n", r.objects, r.settle) +
+		fmt.Sprintf("| on the disk | %.2f × | %.2f × |\n", of(r.before.bytes, r.put.bytes), of(r.before.bytes, r.packed.bytes)) +
+		fmt.Sprintf("| inodes | %.4f | %.4f |\n", each(r.before, r.put), each(r.before, r.packed)) +
+		fmt.Sprintf("| written to the device, by whomsoever | %.2f × | %.2f × |\n", of(r.before.device, r.put.device), of(r.before.device, r.packed.device)) +
+		fmt.Sprintf("| the same but for zeros, which recycled extents need once | %.2f × | %.2f × |\n", steady(r.before, r.put), steady(r.before, r.packed)) +
+		fmt.Sprintf("| RSS of the server | %d MiB | %d MiB |\n\n", r.put.rss>>20, r.packed.rss>>20) +
+		"| written to extents | of the objects' bytes | bytes a record | records a sync |\n|---|---|---|---|\n" + r.before.rows(r.packed.ledger, payload)
 }
