@@ -282,7 +282,7 @@ func TestConcurrentWritersAreNeverMissed(t *testing.T) {
 	}
 	s := newMemoryStore(t, 11)
 	engines := []*Engine{openEngine(t, Options{Store: s, Tuning: small}), openEngine(t, Options{Store: s, Tuning: small})}
-	create(t, engines[0], Spec{Name: "docs", Dimension: 8, Metric: distance.Euclidean})
+	create(t, engines[0], Spec{Name: "docs", Dimension: 8, Metric: distance.Euclidean, Texts: []string{"round"}})
 	var writers sync.WaitGroup
 	for w := range 4 {
 		writers.Go(func() {
@@ -316,14 +316,32 @@ func TestConcurrentWritersAreNeverMissed(t *testing.T) {
 
 // writeAndLook overwrites one of the writer's keys through one engine and looks
 // for it, and for its past, through another.
+// foundByMeaning: what was written in a round, and nothing else, is found by its words, and counted.
+func foundByMeaning(t *testing.T, e *Engine, round string, want int) bool {
+	a, err := e.Query(context.Background(), bucket, "docs", Request{Texts: []TextQuery{{"round", round}}, TopK: 100})
+	if err != nil || len(a.Hits) != want {
+		t.Errorf("%s was acknowledged; words find %v, %v", round, keysOf(a), err)
+		return false
+	}
+	n, err := e.Count(context.Background(), bucket, "docs", fmt.Appendf(nil, `{"round":%q}`, round))
+	if err != nil || n != uint64(want) {
+		t.Errorf("%s was acknowledged; %d are counted, %v", round, n, err)
+		return false
+	}
+	return true
+}
+
 func writeAndLook(t *testing.T, engines []*Engine, w, i int, rng *rand.Rand) bool {
 	writer, reader := engines[rng.IntN(2)], engines[rng.IntN(2)]
 	var batch []Vector
 	for j := range 5 {
-		batch = append(batch, Vector{Key: fmt.Sprintf("w%d-%d", w, (i*5+j)%40), Values: randomVector(rng, 8)})
+		batch = append(batch, Vector{Key: fmt.Sprintf("w%d-%d", w, (i*5+j)%40), Values: randomVector(rng, 8), Metadata: fmt.Appendf(nil, `{"round":"r%dw%d"}`, i, w)})
 	}
 	if err := writer.Put(context.Background(), bucket, "docs", batch); err != nil {
 		t.Errorf("put: %v", err)
+		return false
+	}
+	if !foundByMeaning(t, reader, fmt.Sprintf("r%dw%d", i, w), len(batch)) {
 		return false
 	}
 	v := batch[rng.IntN(len(batch))]
