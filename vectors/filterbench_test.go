@@ -183,3 +183,33 @@ func BenchmarkTexts(b *testing.B) {
 	}
 	b.ReportMetric(0, "ns/op")
 }
+
+// BenchmarkTopK asks for ever more neighbours.
+func BenchmarkTopK(b *testing.B) {
+	rows, queries := wholeCorpus(b)
+	e := openEngine(b, Options{Store: newMemoryStore(b, 51)})
+	create(b, e, Spec{Name: "docs", Dimension: 384, NonFilterable: []string{"text"}})
+	pushDescribed(b, e, rows, false)
+	must(b, e.Flush(background))
+	for _, k := range []int{10, 30, 100, 300, 1000, 10_000} {
+		sum := 0.0
+		for _, q := range queries[:50] {
+			exact := keysOf(query(b, e, "docs", Request{Values: q.Vector, TopK: k, Exact: true}))
+			found := map[string]bool{}
+			for _, key := range keysOf(query(b, e, "docs", Request{Values: q.Vector, TopK: k})) {
+				found[key] = true
+			}
+			for _, key := range exact {
+				if found[key] {
+					sum += 1 / float64(len(exact))
+				}
+			}
+		}
+		began, n := cpuTime(), 100
+		for i := range n {
+			query(b, e, "docs", Request{Values: queries[i].Vector, TopK: k})
+		}
+		b.Logf("top %5d: recall %.4f, %6d µs", k, sum/50, ((cpuTime() - began) / time.Duration(n)).Microseconds())
+	}
+	b.ReportMetric(0, "ns/op")
+}

@@ -175,7 +175,7 @@ func (s *scan) run(ctx context.Context, r *Request) error {
 	if probes == 0 {
 		probes = automaticProbes(&s.m, r.TopK)
 	}
-	if r.Exact || r.Within != nil || s.m.centroids == nil || probes >= len(s.m.homes) {
+	if r.Exact || r.Within != nil || s.m.centroids == nil || s.m.upkeep.probes == 0 && r.Probes == 0 {
 		return s.everything(ctx)
 	}
 	s.ranking = newRanking(s.best.k, s)
