@@ -65,6 +65,9 @@ func (p *pages) first(ctx context.Context, out *tarnv1.QueryResponse, size int) 
 	for _, h := range out.Hits {
 		k.bytes += proto.Size(h) + 256
 	}
+	if k.bytes > pagesBytesMax {
+		return connect.Errorf(connect.CodeResourceExhausted, "page_size: the answer has %d bytes, more than the %d that are kept; ask for fewer hits, or without metadata and values", k.bytes, pagesBytesMax)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mu.answers[k.id] = p.mu.recent.PushFront(k)
@@ -79,7 +82,7 @@ func (p *pages) drop() {
 	now := p.host.Clock.Now()
 	for at := p.mu.recent.Back(); at != nil; at = p.mu.recent.Back() {
 		k := at.Value.(*kept)
-		if p.mu.bytes <= pagesBytesMax && now.Before(k.until) || p.mu.recent.Len() == 1 && now.Before(k.until) {
+		if p.mu.bytes <= pagesBytesMax && now.Before(k.until) {
 			return
 		}
 		p.mu.recent.Remove(at)

@@ -57,6 +57,7 @@ func explainOf(e *vectors.Explain) *tarnv1.Explain {
 		Neighbourhoods: uint32(e.Neighbourhoods), Probed: uint32(e.Probed), Scanned: uint64(e.Scanned), Reranked: uint64(e.Reranked),
 		BytesRead: uint64(e.BytesRead), Exact: e.Exact, Recall: e.Recall, Micros: float64(e.Took.Nanoseconds()) / 1000,
 		Plan: string(e.Plan), Selected: uint64(e.Selected), TextMatches: uint64(e.TextMatches),
+		Blocks: uint64(e.Blocks), CacheHits: uint64(e.CacheHits),
 	}
 }
 
@@ -111,7 +112,11 @@ func (s *vectorService) QueryBatch(ctx context.Context, req *tarnv1.QueryBatchRe
 	if n := len(req.Queries); n < 1 || n > batchQueriesMax {
 		return nil, invalid("queries", "has %d queries, a call takes 1 to %d", n, batchQueriesMax)
 	}
+	wanted := 0
 	for i, q := range req.Queries {
+		if wanted += wantedOf(q); wanted > vectors.TopKMax {
+			return nil, invalid("queries", "ask for more than %d neighbours together, at queries[%d]", vectors.TopKMax, i)
+		}
 		if q.Bucket != "" || q.Index != "" || q.PageSize != 0 {
 			return nil, invalid(fmt.Sprintf("queries[%d]", i), "bucket, index and page_size are those of the batch, or nothing")
 		}
@@ -126,6 +131,17 @@ func (s *vectorService) QueryBatch(ctx context.Context, req *tarnv1.QueryBatchRe
 		})
 	}
 	return out, tasks.Wait()
+}
+
+// wantedOf is how many hits a query may have.
+func wantedOf(q *tarnv1.QueryRequest) int {
+	switch {
+	case q.TopK > 0:
+		return int(min(q.TopK, vectors.TopKMax))
+	case q.Within != nil:
+		return vectors.TopKMax
+	}
+	return topKDefault
 }
 
 // ofQuery says which query of a batch is wrong.

@@ -157,11 +157,12 @@ func TestBadQuestionsAreRefusedByName(t *testing.T) {
 		"target: one of ":             {query(&tarnv1.QueryRequest{}), connect.CodeInvalidArgument},
 		"queries: has 0":              {batch(), connect.CodeInvalidArgument},
 		"queries: has 101":            {batch(make([]*tarnv1.QueryRequest, 101)...), connect.CodeInvalidArgument},
-		"queries[1].topK: is 10001":   {batch(&tarnv1.QueryRequest{Target: like}, &tarnv1.QueryRequest{Target: like, TopK: 10001}), connect.CodeInvalidArgument},
-		"queries[0].target: one":      {batch(&tarnv1.QueryRequest{}), connect.CodeInvalidArgument},
-		"queries[0]: bucket":          {batch(&tarnv1.QueryRequest{Bucket: "docs", Target: like}), connect.CodeInvalidArgument},
-		"page_token: \"x\"":           {page("x"), connect.CodeInvalidArgument},
-		"page_token: the answer":      {page(strings.Repeat("0", 32) + ".7"), connect.CodeFailedPrecondition},
+		"queries[0].topK: is 10001":   {batch(&tarnv1.QueryRequest{Target: like, TopK: 10001}), connect.CodeInvalidArgument},
+		"queries: ask for more than 10000 neighbours together, at queries[2]": {batch(&tarnv1.QueryRequest{Target: like, TopK: 5000}, &tarnv1.QueryRequest{Target: like, TopK: 5000}, &tarnv1.QueryRequest{Target: like}), connect.CodeInvalidArgument},
+		"queries[0].target: one": {batch(&tarnv1.QueryRequest{}), connect.CodeInvalidArgument},
+		"queries[0]: bucket":     {batch(&tarnv1.QueryRequest{Bucket: "docs", Target: like}), connect.CodeInvalidArgument},
+		"page_token: \"x\"":      {page("x"), connect.CodeInvalidArgument},
+		"page_token: the answer": {page(strings.Repeat("0", 32) + ".7"), connect.CodeFailedPrecondition},
 		"filter: is needed": {func() error {
 			_, err := w.vectors.DeleteWhere(ctx, &tarnv1.DeleteWhereRequest{Bucket: "docs", Index: "notes"})
 			return err

@@ -90,7 +90,12 @@ func (p *probing) peek(v *visit) (missing bool) {
 	for i := range v.home.parts {
 		b := p.o.e.cache.peek(&v.home.parts[i])
 		r.blocks = append(r.blocks, b)
-		missing = missing || b == nil
+		p.explain.Blocks++
+		if b == nil {
+			missing = true
+		} else {
+			p.explain.CacheHits++
+		}
 	}
 	v.blocks = r.blocks[from:len(r.blocks):len(r.blocks)]
 	return missing

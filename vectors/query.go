@@ -46,6 +46,8 @@ type Explain struct {
 	Reranked       int64 // of them, compared a second time with full numbers
 	TextMatches    int64 // rows with one of the words, the superseded among them; of each text
 	BytesRead      int64 // from the store; the rest was in memory
+	Blocks         int64 // of neighbourhoods, that were looked into
+	CacheHits      int64 // of them, found in memory
 	Exact          bool
 	Plan           Plan    // how the filter was applied; "" where there was none
 	Selected       int64   // rows that the filter means, the superseded among them; 0 with PlanDocuments
@@ -227,6 +229,7 @@ func (s *scan) parts(ctx context.Context, parts []part) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	s.noteHits(parts)
 	blocks, read, err := s.o.e.cache.wholes(ctx, parts)
 	s.explain.BytesRead += read
 	if err != nil {
@@ -236,6 +239,16 @@ func (s *scan) parts(ctx context.Context, parts []part) error {
 		s.block(b)
 	}
 	return nil
+}
+
+// noteHits counts which parts are in memory before they are asked for.
+func (s *scan) noteHits(parts []part) {
+	s.explain.Blocks += int64(len(parts))
+	for i := range parts {
+		if s.o.e.cache.peek(&parts[i]) != nil {
+			s.explain.CacheHits++
+		}
+	}
 }
 
 // block compares with every row of a block.

@@ -147,6 +147,7 @@ func (s *scan) chosenParts(ctx context.Context, parts []part) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	s.noteHits(parts)
 	blocks, read, err := s.o.e.cache.wholes(ctx, parts)
 	s.explain.BytesRead += read
 	if err != nil {

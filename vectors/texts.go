@@ -354,6 +354,7 @@ func (s *scan) fill(ctx context.Context, rows []*found) error {
 			parts, lack = append(parts, *f.from), append(lack, f)
 		}
 	}
+	s.noteHits(parts)
 	blocks, read, err := s.o.e.cache.blocks(ctx, parts)
 	s.explain.BytesRead += read
 	if err != nil {

@@ -1925,7 +1925,7 @@ type QueryBatchRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Bucket        string                 `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
 	Index         string                 `protobuf:"bytes,2,opt,name=index,proto3" json:"index,omitempty"`
-	Queries       []*QueryRequest        `protobuf:"bytes,3,rep,name=queries,proto3" json:"queries,omitempty"` // 1 to 100; bucket and index in them are empty, and page_size is 0
+	Queries       []*QueryRequest        `protobuf:"bytes,3,rep,name=queries,proto3" json:"queries,omitempty"` // 1 to 100 with a top_k of 10000 together; bucket and index in them are empty, and page_size is 0
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2219,6 +2219,8 @@ type Explain struct {
 	Plan           string                 `protobuf:"bytes,9,opt,name=plan,proto3" json:"plan,omitempty"`                                    // of the filter: matches (all that it means are compared), bitmap (they are scanned, nearest first), documents
 	Selected       uint64                 `protobuf:"varint,10,opt,name=selected,proto3" json:"selected,omitempty"`                          // vectors that the filter means, those superseded but not yet swept among them
 	TextMatches    uint64                 `protobuf:"varint,11,opt,name=text_matches,json=textMatches,proto3" json:"text_matches,omitempty"` // vectors with one of the words; of several texts, together
+	Blocks         uint64                 `protobuf:"varint,12,opt,name=blocks,proto3" json:"blocks,omitempty"`                              // of neighbourhoods, that were looked into
+	CacheHits      uint64                 `protobuf:"varint,13,opt,name=cache_hits,json=cacheHits,proto3" json:"cache_hits,omitempty"`       // of them, found in memory
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -2326,6 +2328,20 @@ func (x *Explain) GetSelected() uint64 {
 func (x *Explain) GetTextMatches() uint64 {
 	if x != nil {
 		return x.TextMatches
+	}
+	return 0
+}
+
+func (x *Explain) GetBlocks() uint64 {
+	if x != nil {
+		return x.Blocks
+	}
+	return 0
+}
+
+func (x *Explain) GetCacheHits() uint64 {
+	if x != nil {
+		return x.CacheHits
 	}
 	return 0
 }
@@ -3158,7 +3174,7 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\bmetadata\x18\x03 \x01(\v2\x17.google.protobuf.StructR\bmetadata\x12'\n" +
 	"\x06source\x18\x04 \x01(\v2\x0f.tarn.v1.SourceR\x06source\x12\x16\n" +
 	"\x06values\x18\x05 \x01(\fR\x06values\x12\x14\n" +
-	"\x05score\x18\x06 \x01(\x01R\x05score\"\xb7\x02\n" +
+	"\x05score\x18\x06 \x01(\x01R\x05score\"\xee\x02\n" +
 	"\aExplain\x12&\n" +
 	"\x0eneighbourhoods\x18\x01 \x01(\rR\x0eneighbourhoods\x12\x16\n" +
 	"\x06probed\x18\x02 \x01(\rR\x06probed\x12\x18\n" +
@@ -3172,7 +3188,10 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\x04plan\x18\t \x01(\tR\x04plan\x12\x1a\n" +
 	"\bselected\x18\n" +
 	" \x01(\x04R\bselected\x12!\n" +
-	"\ftext_matches\x18\v \x01(\x04R\vtextMatches\"\x99\x01\n" +
+	"\ftext_matches\x18\v \x01(\x04R\vtextMatches\x12\x16\n" +
+	"\x06blocks\x18\f \x01(\x04R\x06blocks\x12\x1d\n" +
+	"\n" +
+	"cache_hits\x18\r \x01(\x04R\tcacheHits\"\x99\x01\n" +
 	"\rQueryResponse\x12 \n" +
 	"\x04hits\x18\x01 \x03(\v2\f.tarn.v1.HitR\x04hits\x12*\n" +
 	"\aexplain\x18\x02 \x01(\v2\x10.tarn.v1.ExplainR\aexplain\x12\x12\n" +
