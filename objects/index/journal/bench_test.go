@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tarnlake/tarn/host"
@@ -67,10 +68,12 @@ func BenchmarkAppend(b *testing.B) {
 }
 
 // benchmarked is a journal over three folders of a temporary directory.
-func benchmarked(b *testing.B) *Journal {
+func benchmarked(b *testing.B) *Journal { return benchmarkedOn(b, 3, func(d Drive) Drive { return d }) }
+
+func benchmarkedOn(b *testing.B, folders int, as func(Drive) Drive) *Journal {
 	h, dir := host.Real(nil), b.TempDir()
 	r := &rack{h: h, parity: 2}
-	for i := range 3 {
+	for i := range folders {
 		path := h.FS.PathJoin(dir, folder(i))
 		hd := drive.Header{Drive: drive.ID{byte(i + 1)}, Number: uint16(i + 1), Created: h.Clock.Now()}
 		if err := drive.Format(h, path, hd); err != nil {
@@ -85,6 +88,11 @@ func benchmarked(b *testing.B) *Journal {
 	b.Cleanup(r.close)
 	o := r.options()
 	o.New = true
+	var drives []Drive
+	for _, d := range o.Drives() {
+		drives = append(drives, as(d))
+	}
+	o.Drives = func() []Drive { return drives }
 	j, err := Open(context.Background(), o)
 	if err != nil {
 		b.Fatal(err)
@@ -130,4 +138,47 @@ func BenchmarkReopen(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkALostDrive measures how long one append takes under which a drive fails:
+// the 64 MiB that are kept, in records of 16 entries, are copied to other drives first.
+func BenchmarkALostDrive(b *testing.B) {
+	var lost atomic.Int32
+	j := benchmarkedOn(b, 5, func(d Drive) Drive { return &losable{Drive: d, lost: &lost} })
+	entries := make([][]byte, 16)
+	for i := range entries {
+		entries[i] = make([]byte, 300)
+	}
+	for range (64 << 20) / (16 * 304) {
+		if _, err := j.Append(context.Background(), entries); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ResetTimer()
+	for range b.N {
+		_, numbers, _ := j.Epoch()
+		lost.Store(int32(numbers[0]))
+		if _, err := j.Append(context.Background(), entries); err != nil {
+			b.Fatal(err)
+		}
+		lost.Store(0)
+		b.StopTimer()
+		if err := j.Reconfigure(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
+// losable refuses writes while it is lost.
+type losable struct {
+	Drive
+	lost *atomic.Int32
+}
+
+func (d *losable) Append(ctx context.Context, class drive.Class, records []drive.Record) ([]drive.Address, error) {
+	if uint16(d.lost.Load()) == d.Number() {
+		return nil, errPulled
+	}
+	return d.Drive.Append(ctx, class, records)
 }
