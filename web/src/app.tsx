@@ -2,6 +2,7 @@ import { useCallback, useEffect, useState } from "react";
 import { BucketList, ObjectBrowser } from "./buckets";
 import { loggedOut, session } from "./client";
 import type { WhoAmIResponse } from "./gen/tarn/v1/admin_pb";
+import { Durability } from "./durability";
 import { Login } from "./login";
 import { href, useRoute } from "./route";
 import { Search } from "./search";
@@ -43,6 +44,7 @@ function Frame({ who, leave }: { who: WhoAmIResponse; leave: () => void }) {
         <NavLink to="overview" at={page} text="Overview" />
         <NavLink to="buckets" at={page} text="Buckets" />
         <NavLink to="search" at={page} text="Search" />
+        <NavLink to="durability" at={page} text="Durability" />
         <div className="who">
           <span title={who.accessKey}>{who.name}</span>
           <button className="quiet" onClick={leave}>
@@ -75,6 +77,8 @@ function Page({ route }: { route: string[] }) {
       return route[1] ? <ObjectBrowser bucket={route[1]} prefix={route[2] ?? ""} /> : <BucketList />;
     case "search":
       return <Search bucket={route[1] ?? ""} index={route[2] ?? ""} like={route[3] ?? ""} />;
+    case "durability":
+      return <Durability />;
     default:
       return <p className="empty">There is no such page.</p>;
   }

@@ -1,6 +1,7 @@
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
 import { AdminService, SessionService } from "./gen/tarn/v1/admin_pb";
+import { DurabilityService } from "./gen/tarn/v1/durability_pb";
 import { ObjectService } from "./gen/tarn/v1/object_pb";
 import { VectorService } from "./gen/tarn/v1/vector_pb";
 
@@ -20,6 +21,7 @@ const transport = createConnectTransport({
 export const session = createClient(SessionService, transport);
 export const objects = createClient(ObjectService, transport);
 export const vectors = createClient(VectorService, transport);
+export const durability = createClient(DurabilityService, transport);
 export const admin = createClient(AdminService, transport);
 
 /** Whether an error means that nobody is logged in. */

@@ -25,7 +25,10 @@ before(async () => {
   writeFileSync(join(work, "colours.jsonl"), colours.map((c) => JSON.stringify(c)).join("\n"));
   writeFileSync(join(work, "note.txt"), "a note about <b>lakes</b>\n");
   writeFileSync(join(work, "evil.html"), hostile);
+  writeFileSync(join(work, "large.bin"), Buffer.alloc(300_000, "tarn"));
   server.tarn(["mb", "docs"]);
+  server.tarn(["mb", "bulk"]);
+  server.tarn(["cp", join(work, "large.bin"), "tarn://bulk/large.bin"]);
   server.tarn(["cp", join(work, "note.txt"), "tarn://docs/notes/note.txt"]);
   server.tarn(["cp", join(work, "evil.html"), "tarn://docs/evil.html"]);
   server.tarn(["index", "create", "docs/colours", "--dimension", "3"]);
@@ -75,6 +78,22 @@ test("the overview shows six drives, and that they are one failure domain", asyn
   assert.equal(await page.locator("tbody tr").count(), 6);
   assert.match(await page.locator("main").textContent(), /failure domain/);
   if (process.env.TARN_SCREENSHOTS) await page.screenshot({ path: join(process.env.TARN_SCREENSHOTS, "overview.png") });
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test("the durability page tells of audits, redundancy and the model, and begins an audit", async () => {
+  const { context, page, complaints } = await visit();
+  await login(page);
+  await page.getByRole("link", { name: "Durability" }).click();
+  await page.getByRole("heading", { name: "The model" }).waitFor();
+  const text = await page.locator("main").textContent();
+  for (const said of [/ledger has no open entry/, /nines a year/, /may be lost/, /What it assumes/, /device /]) assert.match(text, said);
+  assert.equal(await page.getByTestId("audits").locator("tbody tr").count(), 6);
+  await page.getByRole("button", { name: "Audit now" }).click();
+  assert.match(await page.getByRole("status").textContent(), /from its beginning/);
+  await page.getByText(/[1-9][0-9,]* shards whole, 0 bad/).waitFor();
+  if (process.env.TARN_SCREENSHOTS) await page.screenshot({ path: join(process.env.TARN_SCREENSHOTS, "durability.png"), fullPage: true });
   assert.deepEqual(complaints, []);
   await context.close();
 });
