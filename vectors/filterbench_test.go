@@ -2,6 +2,7 @@ package vectors
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -210,6 +211,39 @@ func BenchmarkTopK(b *testing.B) {
 			query(b, e, "docs", Request{Values: queries[i].Vector, TopK: k})
 		}
 		b.Logf("top %5d: recall %.4f, %6d µs", k, sum/50, ((cpuTime() - began) / time.Duration(n)).Microseconds())
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkFreshFilters filters while the tail is as long as it may be: pushes of 500 and pushes of 50.
+func BenchmarkFreshFilters(b *testing.B) {
+	rows, queries := wholeCorpus(b)
+	for _, size := range []int{500, 50} {
+		e := openEngine(b, Options{Store: newMemoryStore(b, 51), Tuning: Tuning{FoldRows: 20_000, FoldBytes: 64 << 20}})
+		create(b, e, Spec{Name: "docs", Dimension: 384})
+		fresh := min(390*size, 19_000)
+		pushDescribed(b, e, rows[:len(rows)-fresh], false)
+		must(b, e.Flush(background))
+		for part := range slices.Chunk(rows[len(rows)-fresh:], size) {
+			var batch []Vector
+			for i, r := range part {
+				batch = append(batch, Vector{Key: r.Key, Values: r.Vector, Metadata: fmt.Appendf(nil, `{"section":%q,"n":%d}`, r.Section, i)})
+			}
+			must(b, e.Put(background, bucket, "docs", batch))
+		}
+		info, err := e.DescribeIndex(background, bucket, "docs")
+		must(b, err)
+		for _, f := range []string{"", `{"n":{"$lt":5}}`, `{"section":"python"}`, `{"section":"editors"}`} {
+			began := cpuTime()
+			query(b, e, "docs", Request{Values: queries[0].Vector, TopK: 10, Filter: []byte(f)})
+			first := cpuTime() - began
+			began = cpuTime()
+			for i := range 200 {
+				query(b, e, "docs", Request{Values: queries[i].Vector, TopK: 10, Filter: []byte(f)})
+			}
+			b.Logf("tail of %d in pushes of %d, filter %-25s %5d µs, the first time %6d µs", info.TailVectors, size, f, ((cpuTime() - began) / 200).Microseconds(), first.Microseconds())
+		}
+		must(b, e.Close())
 	}
 	b.ReportMetric(0, "ns/op")
 }

@@ -71,8 +71,11 @@ func (m *moment) partsOf(s *segmentFile) (parts []part) {
 func (o *opened) meant(ctx context.Context, m *moment, f *filter.Filter) (*selection, error) {
 	if f != nil {
 		c, err := o.choose(ctx, m, f)
-		if c != nil || err != nil {
-			return c, err
+		if err != nil {
+			return nil, err
+		}
+		if c != nil {
+			return c, o.chooseTail(ctx, m, f, c)
 		}
 	}
 	c := &selection{segments: map[*segmentFile]filter.Set{}, pushes: map[*push]filter.Set{}}

@@ -77,7 +77,7 @@ func (p *probing) following() (*home, bool) {
 		if !ok {
 			return nil, false
 		}
-		if h := p.m.homes[id]; p.chosen == nil || p.chosen.inHome(h) > 0 || p.o.hasDeltas(&p.m, id) {
+		if h := p.m.homes[id]; p.chosen == nil || p.chosen.inHome(h) > 0 || !p.whole && p.o.hasDeltas(&p.m, id) {
 			return h, true
 		}
 	}
@@ -131,7 +131,9 @@ func (p *probing) read(ctx context.Context, ahead []visit) error {
 // look compares with all rows of a neighbourhood.
 func (p *probing) look(v *visit) {
 	p.explain.Probed++
-	p.deltas(v.home.id)
+	if !p.whole {
+		p.deltas(v.home.id)
+	}
 	for i, b := range v.blocks {
 		if p.chosen != nil {
 			p.selected(b, &v.home.parts[i], &v.probe)

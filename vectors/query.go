@@ -156,6 +156,7 @@ type scan struct {
 	query   *distance.Query
 	filter  *filter.Filter
 	chosen  *selection // nil: documents tell what the filter means
+	whole   bool       // the chosen rows of the tail were compared, all of them
 	without string     // a key that is left out
 	best    best
 	ranking *ranking // while probing
@@ -183,7 +184,9 @@ func (s *scan) run(ctx context.Context, r *Request) error {
 	s.ranking = newRanking(s.best.k, s)
 	defer s.ranking.release()
 	if s.filter != nil {
-		s.densely(probes)
+		if err := s.densely(ctx, probes); err != nil {
+			return err
+		}
 	}
 	return s.probe(ctx, probes)
 }

@@ -28,19 +28,47 @@ func (s *scan) choose(ctx context.Context) (err error) {
 	return nil
 }
 
+// chooseTail finds what the filter means in the tail too.
+func (s *scan) chooseTail(ctx context.Context) error {
+	if s.chosen == nil {
+		return nil
+	}
+	err := s.o.chooseTail(ctx, &s.m, s.filter, s.chosen)
+	s.explain.Selected = int64(s.chosen.rows)
+	return err
+}
+
+// tail compares with the chosen rows of the tail.
+func (s *scan) tail() {
+	for p, set := range s.chosen.pushes {
+		set.Each(0, p.rows(), func(row int) bool {
+			s.explain.Scanned++
+			s.direct(p.block, row)
+			return true
+		})
+	}
+}
+
 // densely says how many matches a probing query has to see beside its probes: a quarter as many as an
 // unfiltered query compares vectors. On the corpus recall is then no less than without a filter, whatever
 // its selectivity. Where there are hardly more matches, all of them are compared.
-func (s *scan) densely(probes int) {
+func (s *scan) densely(ctx context.Context, probes int) error {
 	s.needed = max(s.needed, probes*s.m.rows/(4*len(s.m.homes)))
 	if s.chosen == nil {
-		return
+		return nil
 	}
 	s.explain.Plan = PlanBitmap
-	if s.chosen.rows <= s.needed {
-		s.explain.Plan = PlanMatches
-		s.needed = s.m.rows + s.m.size.rows + 1 // more than there can be
+	if s.chosen.rows > s.needed {
+		return nil
 	}
+	if err := s.chooseTail(ctx); err != nil {
+		return err
+	}
+	s.explain.Plan = PlanMatches
+	s.needed = s.m.rows + s.m.size.rows + 1 // more than there can be
+	s.tail()
+	s.whole = true
+	return nil
 }
 
 // selected compares the chosen rows of a block.
@@ -118,13 +146,10 @@ func (s *scan) selectedByBytes(probe *quantize.Probe, b *segment.Block, from *pa
 // everyChosen compares with every row that the filter means.
 func (s *scan) everyChosen(ctx context.Context) error {
 	s.explain.Plan = PlanMatches
-	for _, p := range s.m.listedPushes() {
-		s.chosen.pushes[p].Each(0, p.rows(), func(row int) bool {
-			s.explain.Scanned++
-			s.direct(p.block, row)
-			return true
-		})
+	if err := s.chooseTail(ctx); err != nil {
+		return err
 	}
+	s.tail()
 	var parts []part
 	for _, h := range s.m.sortedHomes() {
 		for _, p := range h.parts {

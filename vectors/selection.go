@@ -11,8 +11,8 @@ import (
 // Rows that do not count any more are among them.
 type selection struct {
 	segments map[*segmentFile]filter.Set
-	pushes   map[*push]filter.Set
-	rows     int // of parts that count, and of the tail
+	pushes   map[*push]filter.Set // nil until they were asked for
+	rows     int                  // of parts that count, and of the pushes
 }
 
 // in is how many rows of a part are meant.
@@ -38,9 +38,10 @@ func (m *moment) listedPushes() (list []*push) {
 	return list
 }
 
-// choose finds the rows that a filter means. It is nil where lists do not tell: then documents do.
+// choose finds the rows of segments that a filter means. It is nil where lists do not tell: then
+// documents do.
 func (o *opened) choose(ctx context.Context, m *moment, f *filter.Filter) (*selection, error) {
-	c := &selection{segments: make(map[*segmentFile]filter.Set, len(m.segments)), pushes: map[*push]filter.Set{}}
+	c := &selection{segments: make(map[*segmentFile]filter.Set, len(m.segments))}
 	var missing []wordsOf
 	for _, s := range m.segments {
 		if set, ok := o.e.shelf.get(s.on(shelfChosen, f.Text())).(filter.Set); ok {
@@ -49,14 +50,8 @@ func (o *opened) choose(ctx context.Context, m *moment, f *filter.Filter) (*sele
 			missing = append(missing, s)
 		}
 	}
-	for _, p := range m.listedPushes() {
-		missing = append(missing, p)
-	}
 	if told, err := o.chooseFrom(ctx, c, missing, f); !told {
 		return nil, err
-	}
-	for p, set := range c.pushes {
-		c.rows += set.Count(0, p.rows())
 	}
 	for _, h := range m.homes {
 		c.rows += c.inHome(h)
@@ -87,13 +82,60 @@ func (o *opened) chooseFrom(ctx context.Context, c *selection, missing []wordsOf
 	}
 	for i, of := range missing {
 		set := f.Select(lists[i])
-		switch of := of.(type) {
-		case *push:
-			c.pushes[of] = set
-		case *segmentFile:
-			c.segments[of] = set
-			o.e.shelf.put(of.on(shelfChosen, f.Text()), set, 8*len(set))
-		}
+		s := of.(*segmentFile)
+		c.segments[s] = set
+		o.e.shelf.put(s.on(shelfChosen, f.Text()), set, 8*len(set))
 	}
 	return true, nil
+}
+
+// listedFrom is how many rows a push must have for its lists to be worth their making.
+const listedFrom = 16
+
+// pushChoice is what the filter that a push was last asked for chose.
+type pushChoice struct {
+	filter string
+	set    filter.Set
+}
+
+// chooseTail finds the rows of the tail that a filter means.
+func (o *opened) chooseTail(ctx context.Context, m *moment, f *filter.Filter, c *selection) error {
+	if c.pushes != nil {
+		return nil
+	}
+	c.pushes = map[*push]filter.Set{}
+	for _, p := range m.listedPushes() {
+		set, err := o.choosePush(ctx, p, f)
+		if err != nil {
+			return err
+		}
+		c.pushes[p] = set
+		c.rows += set.Count(0, p.rows())
+	}
+	return nil
+}
+
+func (o *opened) choosePush(ctx context.Context, p *push, f *filter.Filter) (filter.Set, error) {
+	if p.rows() < listedFrom {
+		return matches(p.block, f, filter.NewSet(p.rows()), 0), nil
+	}
+	if last := p.choice.Load(); last != nil && last.filter == f.Text() {
+		return last.set, nil
+	}
+	lists := lexicon.Lists{Count: p.rows(), Fields: make(map[string]*lexicon.Section, len(f.Fields()))}
+	for _, name := range f.Fields() {
+		s, err := p.section(ctx, o, lexicon.Values, name)
+		if err != nil {
+			return nil, err
+		}
+		if s == nil && !p.made.head.Whole() {
+			return matches(p.block, f, filter.NewSet(p.rows()), 0), nil
+		}
+		if s != nil {
+			lists.Fields[name] = s
+		}
+	}
+	set := f.Select(lists)
+	p.choice.Store(&pushChoice{f.Text(), set})
+	return set, nil
 }

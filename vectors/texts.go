@@ -108,6 +108,9 @@ func (w *wordy) counts(row int) bool { return w.current == nil || w.current.Has(
 
 // wordies are all that has text of a field.
 func (s *scan) wordies(ctx context.Context, field string) ([]wordy, error) {
+	if err := s.chooseTail(ctx); err != nil {
+		return nil, err
+	}
 	var of []wordsOf
 	for _, f := range s.m.listedSegments() {
 		of = append(of, f)

@@ -89,6 +89,7 @@ type push struct {
 	lexicon    sync.Once // makes what follows
 	made       *made
 	lexiconErr error
+	choice     atomic.Pointer[pushChoice]
 }
 
 func (p *push) rows() int {
