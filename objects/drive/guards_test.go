@@ -2,6 +2,8 @@ package drive
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"testing"
 
 	"github.com/tarnlake/tarn/host/hosttest"
@@ -102,5 +104,109 @@ func TestAnExtentThatRottedWholeIsNotTakenForAnEmptyOne(t *testing.T) {
 	}
 	if !told {
 		t.Error("a scan says nothing of an extent of which every byte is wrong")
+	}
+}
+
+// guarded is a new drive with extents of the smallest size.
+func guarded(t *testing.T) (*hosttest.Disk, *Drive) {
+	t.Helper()
+	h := hosttest.New(1)
+	if err := Format(h, "d", Header{Number: 1}); err != nil {
+		t.Fatal(err)
+	}
+	d, err := Open(h, "d", Options{ExtentBytes: ExtentBytesMin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	return hosttest.DiskOf(h), d
+}
+
+func sealed(t *testing.T, d *Drive, class Class) Address {
+	t.Helper()
+	at, err := d.Append(t.Context(), class, []Record{{Payload: make([]byte, 3000)}, {Payload: make([]byte, 3000)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Seal(t.Context(), class); err != nil {
+		t.Fatal(err)
+	}
+	return at[0]
+}
+
+// What an audit then reads is of another life of the extent: no rot.
+func TestAnAuditOvertakenByRecyclingIsToldSo(t *testing.T) {
+	disk, d := guarded(t)
+	at := sealed(t, d, Small)
+	var once sync.Once
+	disk.SetFault(func(op hosttest.Op) error {
+		if op.Kind == hosttest.Read {
+			once.Do(func() {
+				if err := d.Remove(t.Context(), at.Extent); err != nil {
+					t.Error(err)
+				}
+				if again := sealed(t, d, Small); again.Extent != at.Extent {
+					t.Errorf("not recycled: %s after %s", again, at)
+				}
+			})
+		}
+		return nil
+	})
+	for a, err := range d.Audit(t.Context(), at.Extent, 0) {
+		if !errors.Is(err, ErrGone) {
+			t.Errorf("%s: %v, %v", a.Address, a.Err, err)
+		}
+	}
+}
+
+func TestARootThatCameBackFromThePastIsNoticed(t *testing.T) {
+	disk, d := guarded(t)
+	ctx := t.Context()
+	if err := d.SetRoot(ctx, Root{Version: 1, Data: []byte("old")}); err != nil {
+		t.Fatal(err)
+	}
+	old, err := readFile(disk, "d/"+rootName, SectorBytes+RootBytesMax)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.SetRoot(ctx, Root{Version: 2, Data: []byte("new")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.CheckFiles(); err != nil {
+		t.Fatal(err)
+	}
+	if err := replaceFile(disk, "d", rootName, old); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.CheckFiles(); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("the root before the present one: %v", err)
+	}
+}
+
+// Of an extent whose file is removed nothing is seen after a power cut.
+func TestAGivenBackFileStaysGoneAfterAPowerCut(t *testing.T) {
+	for seed := range int64(20) {
+		h := hosttest.New(seed)
+		if err := Format(h, "d", Header{Number: 1}); err != nil {
+			t.Fatal(err)
+		}
+		d, err := Open(h, "d", Options{ExtentBytes: ExtentBytesMin})
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := sealed(t, d, Stripe)
+		sealed(t, d, Stripe) // the former is not the highest any more
+		if err := d.Remove(t.Context(), at.Extent); err != nil {
+			t.Fatal(err)
+		}
+		after := hosttest.Reboot(h, seed)
+		_ = d.Close()
+		if d, err = Open(after, "d", Options{ExtentBytes: ExtentBytesMin}); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Read(t.Context(), at, Identity{}, make([]byte, 1), 0); !errors.Is(err, ErrGone) {
+			t.Errorf("seed %d: a read of what was given back: %v", seed, err)
+		}
+		_ = d.Close()
 	}
 }

@@ -11,5 +11,6 @@ var redundant = map[string]string{
 	"objects/index/journal/restore.go scanDrive compare 1": "a record of another epoch is then counted as rotten, by the epoch's number in it; that costs a new epoch and nothing else",
 	"objects/index/journal/restore.go scanDrive compare 2": "the record's identity, verified with its header, is the epoch's id: 16 bytes of entropy that no other epoch has",
 	"objects/drive/read.go recordReader.open compare 1":    "the checksum of the header, verified before, begins with the extent's generation: one of another generation does not verify",
+	"objects/drive/walk.go walker.belongs compare 1":       "the checksum of the header, verified before, begins with the extent's generation: one of another generation does not verify",
 	"objects/drive/spares.go Drive.zeroStep sync 1":        "zeros ahead only make later syncs cheap: the sync of an extent's activation and of each group make durable what they need, its size too",
 }

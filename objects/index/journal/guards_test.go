@@ -37,3 +37,17 @@ func TestARecordThatDoesNotContinueTheChainEndsIt(t *testing.T) {
 		}
 	}
 }
+
+func TestAnEpochOfTwoIdentitiesOrSetsOfDrivesIsRefused(t *testing.T) {
+	s := State{Epoch: 3, ID: [16]byte{1}, Drives: []uint16{1, 2, 3}}
+	if got, err := newest([]State{s, s}); err != nil || got.Epoch != 3 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	named, placed := s, s
+	named.ID, placed.Drives = [16]byte{2}, []uint16{1, 2, 4}
+	for _, other := range []State{named, placed} {
+		if _, err := newest([]State{s, other}); !errors.Is(err, ErrForked) {
+			t.Errorf("epoch %+v beside %+v: %v", other, s, err)
+		}
+	}
+}
