@@ -13,7 +13,7 @@ import (
 const (
 	zeroStepBytes = 1 << 20 // zeroed and synced at once
 	firstBytes    = 1 << 20 // of a drive's first recycled extent; each later one is twice as large, to RecycledBytes
-	freeMax       = 24      // free extents kept for many records to come, until Trim; more are unlinked
+	freeMax       = 64      // free extents kept for many records to come, until Trim; more are unlinked
 )
 
 // spares are extents of fixed size that are free, and the goroutine that zeroes
