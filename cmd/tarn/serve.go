@@ -75,6 +75,7 @@ func openLake(ctx context.Context, h *host.Host, out io.Writer, s settings, mast
 	l := &lake{host: h, gate: admission.New(admission.Options{Clock: h.Clock, Wait: s.AdmissionWait}), metrics: newMeters(), out: out}
 	l.metrics.registry.MustRegister(gateMeters{l.gate})
 	folders, own := s.folders()
+	spareCollector()
 	spreadProcessors(len(folders))
 	for i, f := range folders {
 		full, err := filepath.Abs(f)
