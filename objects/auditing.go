@@ -29,7 +29,8 @@ type auditing struct {
 	stop  context.CancelFunc
 	step  func() // after every record
 
-	healed bool // the journal was told of its rot
+	healed bool   // the journal was told of its rot
+	end    func() // of the piece that is being read; nil: none was admitted yet
 
 	kept   time.Time
 	credit time.Time // when what was read is paid for
@@ -254,11 +255,32 @@ func (p *auditing) Wait(ctx context.Context, c *audit.Cursor, n int64) error {
 	}
 	owed := p.owed
 	p.owed = 0
+	p.rest()
+	if err := p.pace(ctx, owed); err != nil {
+		return err
+	}
+	end, err := p.s.admit(ctx)
+	if err == nil {
+		p.end = end
+	}
+	return err
+}
+
+// rest ends the piece that was being read.
+func (p *auditing) rest() {
+	if p.end != nil {
+		p.end()
+		p.end = nil
+	}
+}
+
+// pace waits until so many bytes are paid for.
+func (p *auditing) pace(ctx context.Context, owed int64) error {
 	if err := p.s.traffic.grant(ctx, owed); err != nil || p.hurry {
 		return err
 	}
 	now := p.Now()
-	rate := p.s.auditSchedule().Rate(c, now, usedBytes(p.m))
+	rate := p.s.auditSchedule().Rate(&p.cursor, now, usedBytes(p.m))
 	p.credit = later(p.credit, now.Add(-time.Second)).Add(time.Duration(float64(owed) / float64(rate) * float64(time.Second)))
 	if wait := p.credit.Sub(now); wait > 0 {
 		return p.s.host.Clock.Sleep(ctx, wait)

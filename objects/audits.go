@@ -164,6 +164,7 @@ func (s *Store) auditDrive(p *auditing, slots chan struct{}) {
 		if err = s.checkFiles(p); err == nil {
 			err = p.pass.Run(p.ctx)
 		}
+		p.rest()
 		<-slots
 	case <-p.ctx.Done():
 		err = p.ctx.Err()

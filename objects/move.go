@@ -257,6 +257,11 @@ func (d *moved) stripe(ctx context.Context, m *mover, st *Stripe) error {
 	if err := m.s.traffic.grant(ctx, weight); err != nil {
 		return err
 	}
+	end, err := m.s.admit(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
 	b := newRebuilding(m, st, todo)
 	placed, err := b.run(ctx)
 	if ctx.Err() != nil {

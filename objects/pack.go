@@ -228,10 +228,15 @@ func (p *packer) stripe(ctx context.Context) error {
 	for i := range p.load {
 		p.bytes += p.load[i].bytes
 	}
-	if err := p.read(ctx, &b); err != nil {
+	if err := p.s.pace.wait(ctx, b.payload); err != nil {
 		return err
 	}
-	if err := p.s.pace.wait(ctx, b.payload); err != nil {
+	end, err := p.s.admit(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	if err := p.read(ctx, &b); err != nil {
 		return err
 	}
 	return p.write(ctx, &b)

@@ -50,6 +50,10 @@ type Options struct {
 	BackgroundMost  int64         // bytes a second that they take at most; default: no bound
 	Events          Events
 
+	// Admit lets a piece of background work begin, after users' requests; the function
+	// that it returns ends it. nil: all begin at once.
+	Admit func(ctx context.Context) (end func(), err error)
+
 	reading          bool  // drives are opened read-only, and not locked: Check has them
 	proveCounts      bool  // at every look: tests do
 	checkpointInRoot int   // bytes; default: the constant; tests take less
@@ -190,6 +194,14 @@ func newStore(o Options, idx index.Index, members []*member) (*Store, error) {
 	s.audits.init()
 	s.life, s.end = context.WithCancel(context.Background())
 	return s, nil
+}
+
+// admit waits until a piece of background work may begin. end must be called.
+func (s *Store) admit(ctx context.Context) (end func(), err error) {
+	if s.o.Admit == nil {
+		return func() {}, ctx.Err()
+	}
+	return s.o.Admit(ctx)
 }
 
 // Index is where the store keeps what exists.

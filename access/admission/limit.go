@@ -11,6 +11,11 @@ import (
 // tolerance times the other the limit grows by its square root, else it
 // shrinks in proportion. (The gradient algorithm of Netflix's
 // concurrency-limits, 2018; by class here, for a query and a put differ.)
+//
+// A class may also turn to work that is slower by nature, from heads to queries. That is not
+// overload: where requests are in each other's way they take half the time when half as
+// many are at work, and more when there are more. Once the number at work has changed
+// much and the time has not, that time becomes the long-term one.
 type limit struct {
 	value       float64
 	least, most float64
@@ -19,7 +24,12 @@ type limit struct {
 	peak   int       // units at work at once in the window
 	recent [classes]mean
 	long   [classes]float64 // seconds a unit takes in the long run
+	slow   [classes]slowness
 }
+
+// slowness is how many units were at work when a class was found slow, and how slow it
+// was at most while they were about as many.
+type slowness struct{ peak, took float64 }
 
 type mean struct {
 	sum float64
@@ -35,6 +45,11 @@ const (
 	smoothing = 0.2
 	longFall  = 0.1   // of the difference, a window in which work was faster
 	longRise  = 0.001 // and in which it was slower: overload must not become the norm
+	// Where half as many are at work, work that waits for other work takes half as long,
+	// and some for what lags behind; where muchMore are, it takes as much longer.
+	comesDown = 0.75
+	muchMore  = 1.6
+	goesUp    = 1.2
 )
 
 // observe takes in the time that one request's work took.
@@ -78,7 +93,13 @@ func (l *limit) gradient() float64 {
 			continue
 		}
 		now := max(r.sum/float64(r.n), 1e-6)
-		sum += float64(r.n) * min(max(tolerance*l.remember(class, now)/now, 0.5), 1)
+		long := l.remember(class, now)
+		if tolerance*long < now {
+			long = l.doubt(class, now)
+		} else {
+			l.slow[class] = slowness{}
+		}
+		sum += float64(r.n) * min(max(tolerance*long/now, 0.5), 1)
 		n += r.n
 	}
 	return sum / float64(n)
@@ -96,4 +117,20 @@ func (l *limit) remember(class int, now float64) float64 {
 		*long += longRise * (now - *long)
 	}
 	return *long
+}
+
+// doubt asks whether it is other work that a slow class waits for, and gives its
+// long-term time.
+func (l *limit) doubt(class int, now float64) float64 {
+	slow, peak := &l.slow[class], float64(l.peak)
+	fewer, more := peak <= slow.peak/2, peak >= slow.peak*muchMore
+	switch {
+	case slow.peak > 0 && (fewer && now > comesDown*slow.took || more && now < goesUp*slow.took):
+		l.long[class], *slow = now, slowness{}
+	case slow.peak == 0 || fewer || more:
+		*slow = slowness{peak, now}
+	default:
+		slow.took = max(slow.took, now)
+	}
+	return l.long[class]
 }

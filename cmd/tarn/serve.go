@@ -90,7 +90,7 @@ func openLake(ctx context.Context, h *host.Host, out io.Writer, s settings, mast
 	}
 	l.store, err = objects.Open(ctx, objects.Options{
 		Host: h, Drives: folders, Labels: labels, DataShards: s.DataShards, ParityShards: s.ParityShards, AutoFormat: own,
-		ExtentBytes: int64(s.ExtentMiB) << 20, DriveTimeout: s.DriveTimeout, Events: l.storeEvents(),
+		ExtentBytes: int64(s.ExtentMiB) << 20, DriveTimeout: s.DriveTimeout, Events: l.storeEvents(), Admit: l.admitUpkeep,
 	})
 	if err != nil {
 		if !own && errors.Is(err, objects.ErrNoStore) {
@@ -124,6 +124,21 @@ func (l *lake) openUpper(ctx context.Context, master masterKey) error {
 		return fmt.Errorf("open the vector engine: %w", err)
 	}
 	return nil
+}
+
+// admitUpkeep lets a piece of repair, audit or packing begin when the gate has room for
+// one: it shares the limit with users, and never fills more than half of it.
+func (l *lake) admitUpkeep(ctx context.Context) (func(), error) {
+	for {
+		permit, err := l.gate.Admit(ctx, admission.Ask{Class: admission.Repair, Tenant: "upkeep"})
+		var busy *admission.OverloadError
+		if !errors.As(err, &busy) {
+			return permit.Done, err
+		}
+		if err := l.host.Clock.Sleep(ctx, busy.RetryAfter); err != nil {
+			return nil, err
+		}
+	}
 }
 
 func (l *lake) storeEvents() objects.Events {
