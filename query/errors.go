@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	connect "connectrpc.com/connect/v2"
 
@@ -50,6 +51,13 @@ func invalid(field, reason string, args ...any) error {
 	return connect.NewError(connect.CodeInvalidArgument, field+": "+fmt.Sprintf(reason, args...))
 }
 
+// fields are the names that the engine, which speaks as S3 Vectors does, has for fields of these
+// services.
+var fields = strings.NewReplacer(
+	"queryTexts", "texts", ".metadataKey", ".key", "metadataConfiguration.textSearchConfigurations", "text_keys",
+	"add.textSearchConfigurations", "add", "delete.textSearchConfigurations", "remove",
+)
+
 // codeOf gives an error its Connect code and a text for the caller.
 func codeOf(err error) error {
 	var known *connect.Error
@@ -58,7 +66,7 @@ func codeOf(err error) error {
 	}
 	var bad *objects.InvalidError
 	if errors.As(err, &bad) {
-		return connect.NewError(connect.CodeInvalidArgument, bad.Error())
+		return invalid(fields.Replace(bad.Field), "%s", bad.Reason)
 	}
 	for _, c := range codes {
 		if errors.Is(err, c.err) {

@@ -149,7 +149,7 @@ func ofQuery(i int, err error) error {
 	at := fmt.Sprintf("queries[%d]", i)
 	var bad *objects.InvalidError
 	if errors.As(err, &bad) {
-		return invalid(at+"."+bad.Field, "%s", bad.Reason)
+		return invalid(at+"."+fields.Replace(bad.Field), "%s", bad.Reason)
 	}
 	var known *connect.Error
 	if errors.As(err, &known) && connect.CodeOf(known) == connect.CodeInvalidArgument {

@@ -153,11 +153,11 @@ func TestBadQuestionsAreRefusedByName(t *testing.T) {
 		ask  func() error
 		code connect.Code
 	}{
-		"queryTexts[0].metadataKey: ": {query(&tarnv1.QueryRequest{Texts: []*tarnv1.TextQuery{{Key: "body", Text: "x"}}}), connect.CodeInvalidArgument},
-		"target: one of ":             {query(&tarnv1.QueryRequest{}), connect.CodeInvalidArgument},
-		"queries: has 0":              {batch(), connect.CodeInvalidArgument},
-		"queries: has 101":            {batch(make([]*tarnv1.QueryRequest, 101)...), connect.CodeInvalidArgument},
-		"queries[0].topK: is 10001":   {batch(&tarnv1.QueryRequest{Target: like, TopK: 10001}), connect.CodeInvalidArgument},
+		"texts[0].key: ":            {query(&tarnv1.QueryRequest{Texts: []*tarnv1.TextQuery{{Key: "body", Text: "x"}}}), connect.CodeInvalidArgument},
+		"target: one of ":           {query(&tarnv1.QueryRequest{}), connect.CodeInvalidArgument},
+		"queries: has 0":            {batch(), connect.CodeInvalidArgument},
+		"queries: has 101":          {batch(make([]*tarnv1.QueryRequest, 101)...), connect.CodeInvalidArgument},
+		"queries[0].topK: is 10001": {batch(&tarnv1.QueryRequest{Target: like, TopK: 10001}), connect.CodeInvalidArgument},
 		"queries: ask for more than 10000 neighbours together, at queries[2]": {batch(&tarnv1.QueryRequest{Target: like, TopK: 5000}, &tarnv1.QueryRequest{Target: like, TopK: 5000}, &tarnv1.QueryRequest{Target: like}), connect.CodeInvalidArgument},
 		"queries[0].target: one": {batch(&tarnv1.QueryRequest{}), connect.CodeInvalidArgument},
 		"queries[0]: bucket":     {batch(&tarnv1.QueryRequest{Bucket: "docs", Target: like}), connect.CodeInvalidArgument},

@@ -15,7 +15,7 @@ import (
 type Options struct {
 	Store      Store
 	Rows       RowFiles      // nil: Parquet files in Store
-	CacheBytes int64         // of blocks held in memory; default 1 GiB
+	CacheBytes int64         // of blocks held in memory; default 1 GiB. Lexicons may take a quarter of it besides
 	Idle       time.Duration // after which an unused index leaves memory; default 10 minutes
 	Tuning     Tuning
 	Events     Events

@@ -58,7 +58,7 @@ func changedTexts(have, add, remove []string) ([]string, error) {
 		}
 		texts = append(texts, k)
 	}
-	return texts, validateTexts(texts)
+	return texts, validateTexts(texts, "add.textSearchConfigurations")
 }
 
 // relist writes the lexicon of a segment that has none, or lacks a text; done is false where there is

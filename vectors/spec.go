@@ -73,7 +73,7 @@ func (s *Spec) validate() error {
 	if err := s.validateNonFilterable(); err != nil {
 		return err
 	}
-	if err := validateTexts(s.Texts); err != nil {
+	if err := validateTexts(s.Texts, "metadataConfiguration.textSearchConfigurations"); err != nil {
 		return err
 	}
 	return s.validateEmbedder()
@@ -101,8 +101,7 @@ const (
 	textBytesMax = 63 // of such a key
 )
 
-func validateTexts(keys []string) error {
-	const field = "metadataConfiguration.textSearchConfigurations"
+func validateTexts(keys []string, field string) error {
 	if len(keys) > TextsMax {
 		return invalid(field, "has %d keys, more than %d", len(keys), TextsMax)
 	}
