@@ -170,7 +170,8 @@ func (d *drives) writable(k, m int, sparing bool) error {
 	case well >= need:
 		return nil
 	case well+len(full) >= need:
-		return fmt.Errorf("%w: %d of %d drives have room, %d are needed: %s", ErrFull, well, len(d.list()), need, fullest(full))
+		numbers, places := fullest(full)
+		return &FullError{Fullest: numbers, text: fmt.Sprintf("%d of %d drives have room, %d are needed: %s", well, len(d.list()), need, places)}
 	}
 	return fmt.Errorf("%w: %d of %d drives take writes, %d are needed", ErrReadOnly, well, len(d.list()), need)
 }
@@ -178,20 +179,22 @@ func (d *drives) writable(k, m int, sparing bool) error {
 // namedFull bounds the drives that an error names.
 const namedFull = 6
 
-// fullest names full drives, those with the least room first.
-func fullest(full []*member) string {
+// fullest names full drives, those with the least room first: by their numbers, and with
+// their places for operators.
+func fullest(full []*member) (numbers, places string) {
 	slices.SortFunc(full, func(a, b *member) int {
 		return cmp.Or(cmp.Compare(a.room().left(), b.room().left()), cmp.Compare(a.number, b.number))
 	})
-	var names []string
+	var short, names []string
 	for _, m := range full[:min(len(full), namedFull)] {
 		total, free := m.room().size()
 		names = append(names, fmt.Sprintf("drive %d at %s has %s free of %s", m.number, m.path, inWords(free), inWords(total)))
+		short = append(short, fmt.Sprintf("drive %d has %s free of %s", m.number, inWords(free), inWords(total)))
 	}
 	if more := len(full) - len(names); more > 0 {
-		names = append(names, fmt.Sprintf("%d more are full", more))
+		names, short = append(names, fmt.Sprintf("%d more are full", more)), append(short, fmt.Sprintf("%d more are full", more))
 	}
-	return strings.Join(names, ", ")
+	return strings.Join(short, ", "), strings.Join(names, ", ")
 }
 
 // sparing marks the context of work that may use the space that is kept for what

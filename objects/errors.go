@@ -40,3 +40,13 @@ type InvalidError struct {
 }
 
 func (e *InvalidError) Error() string { return fmt.Sprintf("%s: %s", e.Field, e.Reason) }
+
+// FullError is an ErrFull that names the fullest drives.
+type FullError struct {
+	Fullest string // for whoever asks: numbers and room, and not where the drives lie
+	text    string
+}
+
+func (e *FullError) Error() string { return ErrFull.Error() + ": " + e.text }
+
+func (e *FullError) Unwrap() error { return ErrFull }

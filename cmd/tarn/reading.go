@@ -81,6 +81,9 @@ func (r *reading) list(name string) []string {
 	case []any:
 		for _, item := range v {
 			text, ok := item.(string)
+			if labelled, isMap := item.(map[string]any); isMap && name == "drives" {
+				text, ok = r.drive(name, labelled), true
+			}
 			if !ok {
 				r.bad(name, "%v is not text", item)
 			}
@@ -90,4 +93,25 @@ func (r *reading) list(name string) []string {
 		r.bad(name, "%v is not a list", v)
 	}
 	return out
+}
+
+// drive is one of YAML's drives with its labels, such as {path: /mnt/a, zone: a, rack: r1},
+// as the flag names it: zone=a:rack=r1:/mnt/a.
+func (r *reading) drive(setting string, from map[string]any) string {
+	text := ""
+	for _, name := range []string{"zone", "rack", "node"} {
+		if label, ok := from[name]; ok {
+			text += name + "=" + fmt.Sprint(label) + ":"
+		}
+	}
+	path, ok := from["path"].(string)
+	if !ok || path == "" {
+		r.bad(setting, "%v has no path", from)
+	}
+	for name := range from {
+		if name != "path" && !isLabel(name+"=") {
+			r.bad(setting, "%q is not path, zone, rack or node", name)
+		}
+	}
+	return text + path
 }

@@ -45,6 +45,8 @@ func TestFlagsWinOverEnvironmentOverFile(t *testing.T) {
 		{"bool", "insecure", "true", "false", "true", true, false, true, false, func(s settings) any { return s.Insecure }},
 		{"list", "drives", "[/f 1, /f2]", "/e 1,/e2", "/a 1,/a2", []string{"/f 1", "/f2"}, []string{"/e 1", "/e2"}, []string{"/a 1", "/a2"},
 			[]string(nil), func(s settings) any { return s.Drives }},
+		{"list with labels", "drives", "[{path: /f1, zone: a, rack: 7}, /f2]", "/e1", "node=n:/a1", []string{"zone=a:rack=7:/f1", "/f2"}, []string{"/e1"}, []string{"node=n:/a1"},
+			[]string(nil), func(s settings) any { return s.Drives }},
 		{"list as text", "drives", "/f1, /f2", "/e1", "/a1", []string{"/f1", "/f2"}, []string{"/e1"}, []string{"/a1"},
 			[]string(nil), func(s settings) any { return s.Drives }},
 	}
@@ -109,6 +111,8 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		{"insecure", "insecure: maybe", ""},
 		{"drives", "drives: [1, 2]", ""},
 		{"drives", "drives: {a: b}", ""},
+		{"drives", "drives: [{zone: a}]", ""},
+		{"drives", "drives: [{path: /a, shelf: b}]", ""},
 		{"drives", "", "--drives=/a,/b --data-shards=2 --parity-shards=1"},
 		{"drives", "", "--drives=/a,/b,/a/../a"},
 		{"tls-cert", "", "--tls-cert=a.pem"},

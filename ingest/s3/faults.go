@@ -141,9 +141,12 @@ func faultOf(err error) *fault {
 		return invalidFault(invalid)
 	}
 	var over *admission.OverloadError
+	var full *objects.FullError
 	switch {
 	case errors.As(err, &over):
 		return overloaded(over)
+	case errors.As(err, &full):
+		return plainFault("InsufficientStorage", http.StatusInsufficientStorage, "The drives are full: "+full.Fullest+". Delete something or add drives; reads and deletes go on.")
 	case errors.Is(err, context.Canceled), errors.Is(err, os.ErrDeadlineExceeded):
 		return errTimeout
 	case errors.Is(err, context.DeadlineExceeded):

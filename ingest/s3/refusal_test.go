@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -324,6 +325,7 @@ func TestStoreErrorsBecomeTheirCodes(t *testing.T) {
 		code   string
 	}{
 		{objects.ErrReadOnly, 503, "ServiceUnavailable"}, {objects.ErrFull, 507, "InsufficientStorage"},
+		{&objects.FullError{Fullest: "drive 3 has 1 MiB free of 10 GiB"}, 507, "InsufficientStorage"},
 		{objects.ErrConflict, 503, "SlowDown"}, {objects.ErrUnavailable, 503, "ServiceUnavailable"},
 		{objects.ErrTooLarge, 400, "EntityTooLarge"}, {objects.ErrDigest, 400, "BadDigest"},
 		{objects.ErrPrecondition, 412, "PreconditionFailed"}, {objects.ErrIncompleteBody, 400, "IncompleteBody"},
@@ -340,6 +342,10 @@ func TestStoreErrorsBecomeTheirCodes(t *testing.T) {
 		}
 		if (got.header.Get("Retry-After") != "") != (c.status == 503) {
 			t.Errorf("%v: Retry-After %q", c.err, got.header.Get("Retry-After"))
+		}
+		var full *objects.FullError
+		if errors.As(c.err, &full) && !strings.Contains(got.body, full.Fullest) {
+			t.Errorf("the fullest drives are not named: %s", got.body)
 		}
 		if c.status == 500 && strings.Contains(got.body, c.err.Error()) {
 			t.Errorf("an inner error was told to the client: %s", got.body)
