@@ -2,6 +2,7 @@ package objects
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 )
@@ -11,6 +12,7 @@ import (
 const (
 	balanceSlack = 8
 	balanceBytes = 256 << 20
+	balanceLeast = 16 << 20 // in place of balanceBytes, where a balance was asked for
 )
 
 // balancing is one balance under way: where stripes shall lie instead.
@@ -28,19 +30,41 @@ type balancing struct {
 // balance moves whole stripes from the groups of the fullest drives to those of the
 // emptiest, at Options.TidyRate at most. Drives hold bytes in proportion to their size.
 func (s *Store) balance(ctx context.Context) {
+	slack, asked := int64(balanceBytes), s.moves.answer()
+	if asked {
+		slack = s.o.balanceLeast
+	}
 	held, err := s.Holdings(ctx)
 	if err != nil {
 		s.host.Log.Warn("balance", "error", err)
 		return
 	}
-	b := s.newBalancing(held, balanceBytes)
+	b := s.newBalancing(held, slack)
 	if b == nil || !b.uneven(1) {
+		if asked {
+			s.moves.tell(progress{Kind: "balance"})
+		}
 		return
 	}
 	r := s.relocation("balance", b.want)
 	r.pace = &s.pace
 	_ = s.move(ctx, "balance", r) // told there; it is looked at again in a while
 	_, _ = s.Holdings(ctx)
+}
+
+// BalanceNow has the drives balanced without waiting for the next look, and more
+// closely than by itself. It reports false where they are even enough already, or where
+// there is nowhere to move to: then nothing is begun. Moves tells how far it is. Drains go first.
+func (s *Store) BalanceNow(ctx context.Context) (begun bool, err error) {
+	held, err := s.Holdings(ctx)
+	if err != nil {
+		return false, fmt.Errorf("balance: %w", err)
+	}
+	if b := s.newBalancing(held, s.o.balanceLeast); b == nil || !b.uneven(1) {
+		return false, nil
+	}
+	s.moves.ask()
+	return true, nil
 }
 
 // newBalancing is nil where there is nowhere to move to.

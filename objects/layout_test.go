@@ -159,6 +159,37 @@ func TestABalanceFillsDrivesThatWereAdded(t *testing.T) {
 	wholeAgain(t, s)
 }
 
+// A balance that was asked for does not wait for a quarter of a gibibyte; where all is even it
+// says so, and begins nothing.
+func TestABalanceThatIsAskedForBeginsAtLess(t *testing.T) {
+	o := spacious(44)
+	o.balanceLeast = 64 << 10
+	s := openDurable(t, o)
+	defer func() { mustClose(t, s) }()
+	ctx := context.Background()
+	if begun, err := s.BalanceNow(ctx); begun || err != nil {
+		t.Errorf("one group: %v, %v", begun, err)
+	}
+	var keys []string
+	for seed := range uint64(30) {
+		keys = append(keys, keep(t, s, 300_000, seed))
+	}
+	addSeven(t, s, 7, 12)
+	s.balance(ctx)
+	if s.Moves().Report.Healed > 0 {
+		t.Fatal("it moved so little by itself")
+	}
+	if begun, err := s.BalanceNow(ctx); !begun || err != nil {
+		t.Fatalf("twelve drives, six of them empty: %v, %v", begun, err)
+	}
+	s.balance(ctx) // as the loop does, which may have been first
+	await(t, func() bool { m := s.Moves(); return m.Kind == "balance" && !m.Running })
+	if begun, err := s.BalanceNow(ctx); begun || err != nil {
+		t.Errorf("after it: %v, %v", begun, err)
+	}
+	allReadBack(t, s, keys)
+}
+
 // The power is cut at operations all over an add, a drain, a removal and a balance:
 // what was acknowledged is there, the layout is the one before or after each step, and
 // all can be gone on with.

@@ -16,6 +16,7 @@ type moves struct {
 		sync.Mutex
 		held    map[uint16]Holding // as it was last counted
 		counted time.Time
+		asked   bool // a balance, by an operator
 		progress
 	}
 }
@@ -45,6 +46,23 @@ func (v *moves) forget() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.mu.counted = time.Time{}
+}
+
+// ask has a balance begun by the loop.
+func (v *moves) ask() {
+	v.mu.Lock()
+	v.mu.asked, v.mu.progress = true, progress{Kind: "balance", Running: true}
+	v.mu.Unlock()
+	v.wake()
+}
+
+// answer reports whether a balance was asked for, once.
+func (v *moves) answer() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	asked := v.mu.asked
+	v.mu.asked = false
+	return asked
 }
 
 // drain says how far a drive is drained; kept: the journal or the view lies there.

@@ -56,6 +56,7 @@ type Options struct {
 
 	reading          bool  // drives are opened read-only, and not locked: Check has them
 	proveCounts      bool  // at every look: tests do
+	balanceLeast     int64 // of a drive's excess, where a balance was asked for; default: the constant
 	checkpointInRoot int   // bytes; default: the constant; tests take less
 	watchKept        int64 // bytes of journal that are kept for watchers; default: that of package index
 }
@@ -73,6 +74,7 @@ func (o *Options) setDefaults() {
 	set(&o.RepairPause, 5*time.Second)
 	set(&o.SweepPause, 10*time.Minute)
 	set(&o.checkpointInRoot, checkpointInRoot)
+	set(&o.balanceLeast, balanceLeast)
 	set(&o.PackPause, 10*time.Second)
 	set(&o.TidyRate, 64<<20)
 	set(&o.BalancePause, time.Hour)

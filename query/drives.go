@@ -71,6 +71,14 @@ func (s *adminService) RemoveDrive(ctx context.Context, req *tarnv1.RemoveDriveR
 	return &tarnv1.RemoveDriveResponse{}, s.o.Store.RemoveDrive(ctx, number, req.Force)
 }
 
+func (s *adminService) BalanceDrives(ctx context.Context, _ *tarnv1.BalanceDrivesRequest) (*tarnv1.BalanceDrivesResponse, error) {
+	if err := rootOnly(ctx); err != nil {
+		return nil, err
+	}
+	begun, err := s.o.Store.BalanceNow(ctx)
+	return &tarnv1.BalanceDrivesResponse{Begun: begun}, err
+}
+
 func (s *adminService) LabelDrive(ctx context.Context, req *tarnv1.LabelDriveRequest) (*tarnv1.LabelDriveResponse, error) {
 	number, err := driveNumber(ctx, req.Number)
 	if err != nil {

@@ -42,7 +42,7 @@ func driveNote(d *tarnv1.Drive) string {
 func driveCommand(c *client) *cobra.Command {
 	cmd := &cobra.Command{Use: "drive", Short: "Show and change the store's drives"}
 	cmd.AddCommand(driveFormatCommand(), driveListCommand(c), driveAdoptCommand(c), driveAddCommand(c),
-		driveDrainCommand(c), driveRemoveCommand(c), driveLabelCommand(c))
+		driveDrainCommand(c), driveBalanceCommand(c), driveRemoveCommand(c), driveLabelCommand(c))
 	return cmd
 }
 
@@ -127,6 +127,58 @@ func driveDrainCommand(c *client) *cobra.Command {
 	cmd.Flags().BoolVar(&cancel, "cancel", false, "end the draining: what is left stays, and the drive is used again")
 	cmd.Flags().BoolVar(&wait, "wait", false, "wait until nothing is left on the drive, and show how far it is")
 	return cmd
+}
+
+func driveBalanceCommand(c *client) *cobra.Command {
+	wait := false
+	cmd := &cobra.Command{
+		Use: "balance", Short: "Move stripes from the fullest drives to the emptiest now", Args: exactly(0),
+		Long: "Move stripes from the fullest drives to the emptiest now. The store does so by itself, once an\nhour and after a drive was added, where a drive holds an eighth and 256 MiB more than its share; asked\nfor, it begins at 16 MiB. Drives of one group share all their stripes and cannot be balanced.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			admin, err := c.admin(cmd.Context())
+			if err != nil {
+				return err
+			}
+			res, err := admin.BalanceDrives(cmd.Context(), &tarnv1.BalanceDrivesRequest{})
+			if err != nil {
+				return err
+			}
+			if !res.Begun {
+				fmt.Fprintln(cmd.ErrOrStderr(), "the drives are even enough, or all of one group: nothing is moved")
+			} else if wait {
+				if err := followBalance(cmd.Context(), admin); err != nil {
+					return err
+				}
+			}
+			s, err := admin.Status(cmd.Context(), &tarnv1.StatusRequest{})
+			if err != nil {
+				return err
+			}
+			return driveTable(s.Drives...).print(cmd.OutOrStdout(), c.output)
+		},
+	}
+	cmd.Flags().BoolVar(&wait, "wait", false, "wait until it is done, and show how far it is")
+	return cmd
+}
+
+func followBalance(ctx context.Context, admin tarnv1connect.AdminServiceClient) error {
+	bar := progress(-1, "balancing", true)
+	defer bar.Close()
+	for {
+		s, err := admin.Status(ctx, &tarnv1.StatusRequest{})
+		if err != nil {
+			return err
+		}
+		_ = bar.Set64(int64(s.Move.GetBytes()))
+		if !s.Move.GetRunning() {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(drainLook):
+		}
+	}
 }
 
 // drainLook is the time between two looks at a drain.

@@ -550,6 +550,86 @@ func (*RemoveDriveResponse) Descriptor() ([]byte, []int) {
 	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{7}
 }
 
+type BalanceDrivesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BalanceDrivesRequest) Reset() {
+	*x = BalanceDrivesRequest{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BalanceDrivesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BalanceDrivesRequest) ProtoMessage() {}
+
+func (x *BalanceDrivesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BalanceDrivesRequest.ProtoReflect.Descriptor instead.
+func (*BalanceDrivesRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{8}
+}
+
+type BalanceDrivesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Begun         bool                   `protobuf:"varint,1,opt,name=begun,proto3" json:"begun,omitempty"` // false: the drives are even enough, or are all of one group
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *BalanceDrivesResponse) Reset() {
+	*x = BalanceDrivesResponse{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *BalanceDrivesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*BalanceDrivesResponse) ProtoMessage() {}
+
+func (x *BalanceDrivesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use BalanceDrivesResponse.ProtoReflect.Descriptor instead.
+func (*BalanceDrivesResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *BalanceDrivesResponse) GetBegun() bool {
+	if x != nil {
+		return x.Begun
+	}
+	return false
+}
+
 type LabelDriveRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Number        uint32                 `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
@@ -562,7 +642,7 @@ type LabelDriveRequest struct {
 
 func (x *LabelDriveRequest) Reset() {
 	*x = LabelDriveRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[8]
+	mi := &file_tarn_v1_admin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -574,7 +654,7 @@ func (x *LabelDriveRequest) String() string {
 func (*LabelDriveRequest) ProtoMessage() {}
 
 func (x *LabelDriveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[8]
+	mi := &file_tarn_v1_admin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -587,7 +667,7 @@ func (x *LabelDriveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelDriveRequest.ProtoReflect.Descriptor instead.
 func (*LabelDriveRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{8}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LabelDriveRequest) GetNumber() uint32 {
@@ -627,7 +707,7 @@ type LabelDriveResponse struct {
 
 func (x *LabelDriveResponse) Reset() {
 	*x = LabelDriveResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[9]
+	mi := &file_tarn_v1_admin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -639,7 +719,7 @@ func (x *LabelDriveResponse) String() string {
 func (*LabelDriveResponse) ProtoMessage() {}
 
 func (x *LabelDriveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[9]
+	mi := &file_tarn_v1_admin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -652,7 +732,7 @@ func (x *LabelDriveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelDriveResponse.ProtoReflect.Descriptor instead.
 func (*LabelDriveResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{9}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *LabelDriveResponse) GetDrive() *Drive {
@@ -677,7 +757,7 @@ type MoveProgress struct {
 
 func (x *MoveProgress) Reset() {
 	*x = MoveProgress{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[10]
+	mi := &file_tarn_v1_admin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -689,7 +769,7 @@ func (x *MoveProgress) String() string {
 func (*MoveProgress) ProtoMessage() {}
 
 func (x *MoveProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[10]
+	mi := &file_tarn_v1_admin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -702,7 +782,7 @@ func (x *MoveProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MoveProgress.ProtoReflect.Descriptor instead.
 func (*MoveProgress) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{10}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *MoveProgress) GetKind() string {
@@ -774,7 +854,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[11]
+	mi := &file_tarn_v1_admin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -786,7 +866,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[11]
+	mi := &file_tarn_v1_admin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -799,7 +879,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{11}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *StatusResponse) GetVersion() string {
@@ -948,7 +1028,7 @@ type Load struct {
 
 func (x *Load) Reset() {
 	*x = Load{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[12]
+	mi := &file_tarn_v1_admin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -960,7 +1040,7 @@ func (x *Load) String() string {
 func (*Load) ProtoMessage() {}
 
 func (x *Load) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[12]
+	mi := &file_tarn_v1_admin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -973,7 +1053,7 @@ func (x *Load) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Load.ProtoReflect.Descriptor instead.
 func (*Load) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{12}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Load) GetLimit() uint32 {
@@ -1017,7 +1097,7 @@ type ClassLoad struct {
 
 func (x *ClassLoad) Reset() {
 	*x = ClassLoad{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[13]
+	mi := &file_tarn_v1_admin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1029,7 +1109,7 @@ func (x *ClassLoad) String() string {
 func (*ClassLoad) ProtoMessage() {}
 
 func (x *ClassLoad) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[13]
+	mi := &file_tarn_v1_admin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,7 +1122,7 @@ func (x *ClassLoad) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClassLoad.ProtoReflect.Descriptor instead.
 func (*ClassLoad) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{13}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ClassLoad) GetClass() string {
@@ -1097,7 +1177,7 @@ type Tidiness struct {
 
 func (x *Tidiness) Reset() {
 	*x = Tidiness{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[14]
+	mi := &file_tarn_v1_admin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1109,7 +1189,7 @@ func (x *Tidiness) String() string {
 func (*Tidiness) ProtoMessage() {}
 
 func (x *Tidiness) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[14]
+	mi := &file_tarn_v1_admin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1122,7 +1202,7 @@ func (x *Tidiness) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tidiness.ProtoReflect.Descriptor instead.
 func (*Tidiness) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{14}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Tidiness) GetBacklogBlobs() uint64 {
@@ -1196,7 +1276,7 @@ type RepairProgress struct {
 
 func (x *RepairProgress) Reset() {
 	*x = RepairProgress{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[15]
+	mi := &file_tarn_v1_admin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1208,7 +1288,7 @@ func (x *RepairProgress) String() string {
 func (*RepairProgress) ProtoMessage() {}
 
 func (x *RepairProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[15]
+	mi := &file_tarn_v1_admin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1221,7 +1301,7 @@ func (x *RepairProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairProgress.ProtoReflect.Descriptor instead.
 func (*RepairProgress) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{15}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RepairProgress) GetRunning() bool {
@@ -1282,7 +1362,7 @@ type AdoptDriveRequest struct {
 
 func (x *AdoptDriveRequest) Reset() {
 	*x = AdoptDriveRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[16]
+	mi := &file_tarn_v1_admin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1294,7 +1374,7 @@ func (x *AdoptDriveRequest) String() string {
 func (*AdoptDriveRequest) ProtoMessage() {}
 
 func (x *AdoptDriveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[16]
+	mi := &file_tarn_v1_admin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1307,7 +1387,7 @@ func (x *AdoptDriveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptDriveRequest.ProtoReflect.Descriptor instead.
 func (*AdoptDriveRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{16}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AdoptDriveRequest) GetPath() string {
@@ -1326,7 +1406,7 @@ type AdoptDriveResponse struct {
 
 func (x *AdoptDriveResponse) Reset() {
 	*x = AdoptDriveResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[17]
+	mi := &file_tarn_v1_admin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1418,7 @@ func (x *AdoptDriveResponse) String() string {
 func (*AdoptDriveResponse) ProtoMessage() {}
 
 func (x *AdoptDriveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[17]
+	mi := &file_tarn_v1_admin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1431,7 @@ func (x *AdoptDriveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptDriveResponse.ProtoReflect.Descriptor instead.
 func (*AdoptDriveResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{17}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AdoptDriveResponse) GetDrive() *Drive {
@@ -1369,7 +1449,7 @@ type RepairRequest struct {
 
 func (x *RepairRequest) Reset() {
 	*x = RepairRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[18]
+	mi := &file_tarn_v1_admin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1381,7 +1461,7 @@ func (x *RepairRequest) String() string {
 func (*RepairRequest) ProtoMessage() {}
 
 func (x *RepairRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[18]
+	mi := &file_tarn_v1_admin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1394,7 +1474,7 @@ func (x *RepairRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairRequest.ProtoReflect.Descriptor instead.
 func (*RepairRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{18}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{20}
 }
 
 type RepairResponse struct {
@@ -1407,7 +1487,7 @@ type RepairResponse struct {
 
 func (x *RepairResponse) Reset() {
 	*x = RepairResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[19]
+	mi := &file_tarn_v1_admin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1419,7 +1499,7 @@ func (x *RepairResponse) String() string {
 func (*RepairResponse) ProtoMessage() {}
 
 func (x *RepairResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[19]
+	mi := &file_tarn_v1_admin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1432,7 +1512,7 @@ func (x *RepairResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepairResponse.ProtoReflect.Descriptor instead.
 func (*RepairResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{19}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *RepairResponse) GetProgress() *RepairProgress {
@@ -1461,7 +1541,7 @@ type Key struct {
 
 func (x *Key) Reset() {
 	*x = Key{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[20]
+	mi := &file_tarn_v1_admin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1473,7 +1553,7 @@ func (x *Key) String() string {
 func (*Key) ProtoMessage() {}
 
 func (x *Key) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[20]
+	mi := &file_tarn_v1_admin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1486,7 +1566,7 @@ func (x *Key) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Key.ProtoReflect.Descriptor instead.
 func (*Key) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{20}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Key) GetAccessKey() string {
@@ -1526,7 +1606,7 @@ type CreateKeyRequest struct {
 
 func (x *CreateKeyRequest) Reset() {
 	*x = CreateKeyRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[21]
+	mi := &file_tarn_v1_admin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1538,7 +1618,7 @@ func (x *CreateKeyRequest) String() string {
 func (*CreateKeyRequest) ProtoMessage() {}
 
 func (x *CreateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[21]
+	mi := &file_tarn_v1_admin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1551,7 +1631,7 @@ func (x *CreateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{21}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CreateKeyRequest) GetName() string {
@@ -1571,7 +1651,7 @@ type CreateKeyResponse struct {
 
 func (x *CreateKeyResponse) Reset() {
 	*x = CreateKeyResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[22]
+	mi := &file_tarn_v1_admin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1583,7 +1663,7 @@ func (x *CreateKeyResponse) String() string {
 func (*CreateKeyResponse) ProtoMessage() {}
 
 func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[22]
+	mi := &file_tarn_v1_admin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1596,7 +1676,7 @@ func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateKeyResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{22}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *CreateKeyResponse) GetKey() *Key {
@@ -1621,7 +1701,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[23]
+	mi := &file_tarn_v1_admin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1633,7 +1713,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[23]
+	mi := &file_tarn_v1_admin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1646,7 +1726,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{23}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{25}
 }
 
 type ListKeysResponse struct {
@@ -1658,7 +1738,7 @@ type ListKeysResponse struct {
 
 func (x *ListKeysResponse) Reset() {
 	*x = ListKeysResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[24]
+	mi := &file_tarn_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1670,7 +1750,7 @@ func (x *ListKeysResponse) String() string {
 func (*ListKeysResponse) ProtoMessage() {}
 
 func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[24]
+	mi := &file_tarn_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1683,7 +1763,7 @@ func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListKeysResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListKeysResponse) GetKeys() []*Key {
@@ -1702,7 +1782,7 @@ type DeleteKeyRequest struct {
 
 func (x *DeleteKeyRequest) Reset() {
 	*x = DeleteKeyRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[25]
+	mi := &file_tarn_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1714,7 +1794,7 @@ func (x *DeleteKeyRequest) String() string {
 func (*DeleteKeyRequest) ProtoMessage() {}
 
 func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[25]
+	mi := &file_tarn_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1727,7 +1807,7 @@ func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteKeyRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DeleteKeyRequest) GetAccessKey() string {
@@ -1745,7 +1825,7 @@ type DeleteKeyResponse struct {
 
 func (x *DeleteKeyResponse) Reset() {
 	*x = DeleteKeyResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[26]
+	mi := &file_tarn_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1757,7 +1837,7 @@ func (x *DeleteKeyResponse) String() string {
 func (*DeleteKeyResponse) ProtoMessage() {}
 
 func (x *DeleteKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[26]
+	mi := &file_tarn_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1770,7 +1850,7 @@ func (x *DeleteKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyResponse.ProtoReflect.Descriptor instead.
 func (*DeleteKeyResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{26}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 type LoginRequest struct {
@@ -1785,7 +1865,7 @@ type LoginRequest struct {
 
 func (x *LoginRequest) Reset() {
 	*x = LoginRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[27]
+	mi := &file_tarn_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1797,7 +1877,7 @@ func (x *LoginRequest) String() string {
 func (*LoginRequest) ProtoMessage() {}
 
 func (x *LoginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[27]
+	mi := &file_tarn_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1810,7 +1890,7 @@ func (x *LoginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoginRequest.ProtoReflect.Descriptor instead.
 func (*LoginRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{27}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *LoginRequest) GetAccessKey() string {
@@ -1851,7 +1931,7 @@ type LoginResponse struct {
 
 func (x *LoginResponse) Reset() {
 	*x = LoginResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[28]
+	mi := &file_tarn_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1863,7 +1943,7 @@ func (x *LoginResponse) String() string {
 func (*LoginResponse) ProtoMessage() {}
 
 func (x *LoginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[28]
+	mi := &file_tarn_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1876,7 +1956,7 @@ func (x *LoginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoginResponse.ProtoReflect.Descriptor instead.
 func (*LoginResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{28}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *LoginResponse) GetToken() string {
@@ -1901,7 +1981,7 @@ type LogoutRequest struct {
 
 func (x *LogoutRequest) Reset() {
 	*x = LogoutRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[29]
+	mi := &file_tarn_v1_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1913,7 +1993,7 @@ func (x *LogoutRequest) String() string {
 func (*LogoutRequest) ProtoMessage() {}
 
 func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[29]
+	mi := &file_tarn_v1_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1926,7 +2006,7 @@ func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutRequest.ProtoReflect.Descriptor instead.
 func (*LogoutRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{29}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{31}
 }
 
 type LogoutResponse struct {
@@ -1937,7 +2017,7 @@ type LogoutResponse struct {
 
 func (x *LogoutResponse) Reset() {
 	*x = LogoutResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[30]
+	mi := &file_tarn_v1_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1949,7 +2029,7 @@ func (x *LogoutResponse) String() string {
 func (*LogoutResponse) ProtoMessage() {}
 
 func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[30]
+	mi := &file_tarn_v1_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1962,7 +2042,7 @@ func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutResponse.ProtoReflect.Descriptor instead.
 func (*LogoutResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{30}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{32}
 }
 
 type WhoAmIRequest struct {
@@ -1973,7 +2053,7 @@ type WhoAmIRequest struct {
 
 func (x *WhoAmIRequest) Reset() {
 	*x = WhoAmIRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[31]
+	mi := &file_tarn_v1_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1985,7 +2065,7 @@ func (x *WhoAmIRequest) String() string {
 func (*WhoAmIRequest) ProtoMessage() {}
 
 func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[31]
+	mi := &file_tarn_v1_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1998,7 +2078,7 @@ func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIRequest.ProtoReflect.Descriptor instead.
 func (*WhoAmIRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{31}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{33}
 }
 
 type WhoAmIResponse struct {
@@ -2013,7 +2093,7 @@ type WhoAmIResponse struct {
 
 func (x *WhoAmIResponse) Reset() {
 	*x = WhoAmIResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[32]
+	mi := &file_tarn_v1_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2025,7 +2105,7 @@ func (x *WhoAmIResponse) String() string {
 func (*WhoAmIResponse) ProtoMessage() {}
 
 func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[32]
+	mi := &file_tarn_v1_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2038,7 +2118,7 @@ func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIResponse.ProtoReflect.Descriptor instead.
 func (*WhoAmIResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{32}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *WhoAmIResponse) GetAccessKey() string {
@@ -2119,7 +2199,10 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\x12RemoveDriveRequest\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x14\n" +
 	"\x05force\x18\x02 \x01(\bR\x05force\"\x15\n" +
-	"\x13RemoveDriveResponse\"g\n" +
+	"\x13RemoveDriveResponse\"\x16\n" +
+	"\x14BalanceDrivesRequest\"-\n" +
+	"\x15BalanceDrivesResponse\x12\x14\n" +
+	"\x05begun\x18\x01 \x01(\bR\x05begun\"g\n" +
 	"\x11LabelDriveRequest\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x12\n" +
@@ -2235,7 +2318,7 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"access_key\x18\x01 \x01(\tR\taccessKey\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04root\x18\x03 \x01(\bR\x04root\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\tR\aversion2\xaf\x05\n" +
+	"\aversion\x18\x04 \x01(\tR\aversion2\xff\x05\n" +
 	"\fAdminService\x129\n" +
 	"\x06Status\x12\x16.tarn.v1.StatusRequest\x1a\x17.tarn.v1.StatusResponse\x12E\n" +
 	"\n" +
@@ -2243,7 +2326,8 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\bAddDrive\x12\x18.tarn.v1.AddDriveRequest\x1a\x19.tarn.v1.AddDriveResponse\x12E\n" +
 	"\n" +
 	"DrainDrive\x12\x1a.tarn.v1.DrainDriveRequest\x1a\x1b.tarn.v1.DrainDriveResponse\x12H\n" +
-	"\vRemoveDrive\x12\x1b.tarn.v1.RemoveDriveRequest\x1a\x1c.tarn.v1.RemoveDriveResponse\x12E\n" +
+	"\vRemoveDrive\x12\x1b.tarn.v1.RemoveDriveRequest\x1a\x1c.tarn.v1.RemoveDriveResponse\x12N\n" +
+	"\rBalanceDrives\x12\x1d.tarn.v1.BalanceDrivesRequest\x1a\x1e.tarn.v1.BalanceDrivesResponse\x12E\n" +
 	"\n" +
 	"LabelDrive\x12\x1a.tarn.v1.LabelDriveRequest\x1a\x1b.tarn.v1.LabelDriveResponse\x12;\n" +
 	"\x06Repair\x12\x16.tarn.v1.RepairRequest\x1a\x17.tarn.v1.RepairResponse0\x01\x12B\n" +
@@ -2267,7 +2351,7 @@ func file_tarn_v1_admin_proto_rawDescGZIP() []byte {
 	return file_tarn_v1_admin_proto_rawDescData
 }
 
-var file_tarn_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_tarn_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_tarn_v1_admin_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 0: tarn.v1.StatusRequest
 	(*Drive)(nil),                 // 1: tarn.v1.Drive
@@ -2277,81 +2361,85 @@ var file_tarn_v1_admin_proto_goTypes = []any{
 	(*DrainDriveResponse)(nil),    // 5: tarn.v1.DrainDriveResponse
 	(*RemoveDriveRequest)(nil),    // 6: tarn.v1.RemoveDriveRequest
 	(*RemoveDriveResponse)(nil),   // 7: tarn.v1.RemoveDriveResponse
-	(*LabelDriveRequest)(nil),     // 8: tarn.v1.LabelDriveRequest
-	(*LabelDriveResponse)(nil),    // 9: tarn.v1.LabelDriveResponse
-	(*MoveProgress)(nil),          // 10: tarn.v1.MoveProgress
-	(*StatusResponse)(nil),        // 11: tarn.v1.StatusResponse
-	(*Load)(nil),                  // 12: tarn.v1.Load
-	(*ClassLoad)(nil),             // 13: tarn.v1.ClassLoad
-	(*Tidiness)(nil),              // 14: tarn.v1.Tidiness
-	(*RepairProgress)(nil),        // 15: tarn.v1.RepairProgress
-	(*AdoptDriveRequest)(nil),     // 16: tarn.v1.AdoptDriveRequest
-	(*AdoptDriveResponse)(nil),    // 17: tarn.v1.AdoptDriveResponse
-	(*RepairRequest)(nil),         // 18: tarn.v1.RepairRequest
-	(*RepairResponse)(nil),        // 19: tarn.v1.RepairResponse
-	(*Key)(nil),                   // 20: tarn.v1.Key
-	(*CreateKeyRequest)(nil),      // 21: tarn.v1.CreateKeyRequest
-	(*CreateKeyResponse)(nil),     // 22: tarn.v1.CreateKeyResponse
-	(*ListKeysRequest)(nil),       // 23: tarn.v1.ListKeysRequest
-	(*ListKeysResponse)(nil),      // 24: tarn.v1.ListKeysResponse
-	(*DeleteKeyRequest)(nil),      // 25: tarn.v1.DeleteKeyRequest
-	(*DeleteKeyResponse)(nil),     // 26: tarn.v1.DeleteKeyResponse
-	(*LoginRequest)(nil),          // 27: tarn.v1.LoginRequest
-	(*LoginResponse)(nil),         // 28: tarn.v1.LoginResponse
-	(*LogoutRequest)(nil),         // 29: tarn.v1.LogoutRequest
-	(*LogoutResponse)(nil),        // 30: tarn.v1.LogoutResponse
-	(*WhoAmIRequest)(nil),         // 31: tarn.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),        // 32: tarn.v1.WhoAmIResponse
-	nil,                           // 33: tarn.v1.StatusResponse.BlobsBySpareShardsEntry
-	(*timestamppb.Timestamp)(nil), // 34: google.protobuf.Timestamp
+	(*BalanceDrivesRequest)(nil),  // 8: tarn.v1.BalanceDrivesRequest
+	(*BalanceDrivesResponse)(nil), // 9: tarn.v1.BalanceDrivesResponse
+	(*LabelDriveRequest)(nil),     // 10: tarn.v1.LabelDriveRequest
+	(*LabelDriveResponse)(nil),    // 11: tarn.v1.LabelDriveResponse
+	(*MoveProgress)(nil),          // 12: tarn.v1.MoveProgress
+	(*StatusResponse)(nil),        // 13: tarn.v1.StatusResponse
+	(*Load)(nil),                  // 14: tarn.v1.Load
+	(*ClassLoad)(nil),             // 15: tarn.v1.ClassLoad
+	(*Tidiness)(nil),              // 16: tarn.v1.Tidiness
+	(*RepairProgress)(nil),        // 17: tarn.v1.RepairProgress
+	(*AdoptDriveRequest)(nil),     // 18: tarn.v1.AdoptDriveRequest
+	(*AdoptDriveResponse)(nil),    // 19: tarn.v1.AdoptDriveResponse
+	(*RepairRequest)(nil),         // 20: tarn.v1.RepairRequest
+	(*RepairResponse)(nil),        // 21: tarn.v1.RepairResponse
+	(*Key)(nil),                   // 22: tarn.v1.Key
+	(*CreateKeyRequest)(nil),      // 23: tarn.v1.CreateKeyRequest
+	(*CreateKeyResponse)(nil),     // 24: tarn.v1.CreateKeyResponse
+	(*ListKeysRequest)(nil),       // 25: tarn.v1.ListKeysRequest
+	(*ListKeysResponse)(nil),      // 26: tarn.v1.ListKeysResponse
+	(*DeleteKeyRequest)(nil),      // 27: tarn.v1.DeleteKeyRequest
+	(*DeleteKeyResponse)(nil),     // 28: tarn.v1.DeleteKeyResponse
+	(*LoginRequest)(nil),          // 29: tarn.v1.LoginRequest
+	(*LoginResponse)(nil),         // 30: tarn.v1.LoginResponse
+	(*LogoutRequest)(nil),         // 31: tarn.v1.LogoutRequest
+	(*LogoutResponse)(nil),        // 32: tarn.v1.LogoutResponse
+	(*WhoAmIRequest)(nil),         // 33: tarn.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),        // 34: tarn.v1.WhoAmIResponse
+	nil,                           // 35: tarn.v1.StatusResponse.BlobsBySpareShardsEntry
+	(*timestamppb.Timestamp)(nil), // 36: google.protobuf.Timestamp
 }
 var file_tarn_v1_admin_proto_depIdxs = []int32{
-	34, // 0: tarn.v1.Drive.since:type_name -> google.protobuf.Timestamp
+	36, // 0: tarn.v1.Drive.since:type_name -> google.protobuf.Timestamp
 	1,  // 1: tarn.v1.AddDriveResponse.drive:type_name -> tarn.v1.Drive
 	1,  // 2: tarn.v1.DrainDriveResponse.drive:type_name -> tarn.v1.Drive
 	1,  // 3: tarn.v1.LabelDriveResponse.drive:type_name -> tarn.v1.Drive
 	1,  // 4: tarn.v1.StatusResponse.drives:type_name -> tarn.v1.Drive
-	33, // 5: tarn.v1.StatusResponse.blobs_by_spare_shards:type_name -> tarn.v1.StatusResponse.BlobsBySpareShardsEntry
-	34, // 6: tarn.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
-	15, // 7: tarn.v1.StatusResponse.repair:type_name -> tarn.v1.RepairProgress
-	10, // 8: tarn.v1.StatusResponse.move:type_name -> tarn.v1.MoveProgress
-	12, // 9: tarn.v1.StatusResponse.load:type_name -> tarn.v1.Load
-	14, // 10: tarn.v1.StatusResponse.tidiness:type_name -> tarn.v1.Tidiness
-	13, // 11: tarn.v1.Load.classes:type_name -> tarn.v1.ClassLoad
+	35, // 5: tarn.v1.StatusResponse.blobs_by_spare_shards:type_name -> tarn.v1.StatusResponse.BlobsBySpareShardsEntry
+	36, // 6: tarn.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
+	17, // 7: tarn.v1.StatusResponse.repair:type_name -> tarn.v1.RepairProgress
+	12, // 8: tarn.v1.StatusResponse.move:type_name -> tarn.v1.MoveProgress
+	14, // 9: tarn.v1.StatusResponse.load:type_name -> tarn.v1.Load
+	16, // 10: tarn.v1.StatusResponse.tidiness:type_name -> tarn.v1.Tidiness
+	15, // 11: tarn.v1.Load.classes:type_name -> tarn.v1.ClassLoad
 	1,  // 12: tarn.v1.AdoptDriveResponse.drive:type_name -> tarn.v1.Drive
-	15, // 13: tarn.v1.RepairResponse.progress:type_name -> tarn.v1.RepairProgress
-	34, // 14: tarn.v1.Key.created:type_name -> google.protobuf.Timestamp
-	20, // 15: tarn.v1.CreateKeyResponse.key:type_name -> tarn.v1.Key
-	20, // 16: tarn.v1.ListKeysResponse.keys:type_name -> tarn.v1.Key
-	34, // 17: tarn.v1.LoginResponse.expires:type_name -> google.protobuf.Timestamp
+	17, // 13: tarn.v1.RepairResponse.progress:type_name -> tarn.v1.RepairProgress
+	36, // 14: tarn.v1.Key.created:type_name -> google.protobuf.Timestamp
+	22, // 15: tarn.v1.CreateKeyResponse.key:type_name -> tarn.v1.Key
+	22, // 16: tarn.v1.ListKeysResponse.keys:type_name -> tarn.v1.Key
+	36, // 17: tarn.v1.LoginResponse.expires:type_name -> google.protobuf.Timestamp
 	0,  // 18: tarn.v1.AdminService.Status:input_type -> tarn.v1.StatusRequest
-	16, // 19: tarn.v1.AdminService.AdoptDrive:input_type -> tarn.v1.AdoptDriveRequest
+	18, // 19: tarn.v1.AdminService.AdoptDrive:input_type -> tarn.v1.AdoptDriveRequest
 	2,  // 20: tarn.v1.AdminService.AddDrive:input_type -> tarn.v1.AddDriveRequest
 	4,  // 21: tarn.v1.AdminService.DrainDrive:input_type -> tarn.v1.DrainDriveRequest
 	6,  // 22: tarn.v1.AdminService.RemoveDrive:input_type -> tarn.v1.RemoveDriveRequest
-	8,  // 23: tarn.v1.AdminService.LabelDrive:input_type -> tarn.v1.LabelDriveRequest
-	18, // 24: tarn.v1.AdminService.Repair:input_type -> tarn.v1.RepairRequest
-	21, // 25: tarn.v1.AdminService.CreateKey:input_type -> tarn.v1.CreateKeyRequest
-	23, // 26: tarn.v1.AdminService.ListKeys:input_type -> tarn.v1.ListKeysRequest
-	25, // 27: tarn.v1.AdminService.DeleteKey:input_type -> tarn.v1.DeleteKeyRequest
-	27, // 28: tarn.v1.SessionService.Login:input_type -> tarn.v1.LoginRequest
-	29, // 29: tarn.v1.SessionService.Logout:input_type -> tarn.v1.LogoutRequest
-	31, // 30: tarn.v1.SessionService.WhoAmI:input_type -> tarn.v1.WhoAmIRequest
-	11, // 31: tarn.v1.AdminService.Status:output_type -> tarn.v1.StatusResponse
-	17, // 32: tarn.v1.AdminService.AdoptDrive:output_type -> tarn.v1.AdoptDriveResponse
-	3,  // 33: tarn.v1.AdminService.AddDrive:output_type -> tarn.v1.AddDriveResponse
-	5,  // 34: tarn.v1.AdminService.DrainDrive:output_type -> tarn.v1.DrainDriveResponse
-	7,  // 35: tarn.v1.AdminService.RemoveDrive:output_type -> tarn.v1.RemoveDriveResponse
-	9,  // 36: tarn.v1.AdminService.LabelDrive:output_type -> tarn.v1.LabelDriveResponse
-	19, // 37: tarn.v1.AdminService.Repair:output_type -> tarn.v1.RepairResponse
-	22, // 38: tarn.v1.AdminService.CreateKey:output_type -> tarn.v1.CreateKeyResponse
-	24, // 39: tarn.v1.AdminService.ListKeys:output_type -> tarn.v1.ListKeysResponse
-	26, // 40: tarn.v1.AdminService.DeleteKey:output_type -> tarn.v1.DeleteKeyResponse
-	28, // 41: tarn.v1.SessionService.Login:output_type -> tarn.v1.LoginResponse
-	30, // 42: tarn.v1.SessionService.Logout:output_type -> tarn.v1.LogoutResponse
-	32, // 43: tarn.v1.SessionService.WhoAmI:output_type -> tarn.v1.WhoAmIResponse
-	31, // [31:44] is the sub-list for method output_type
-	18, // [18:31] is the sub-list for method input_type
+	8,  // 23: tarn.v1.AdminService.BalanceDrives:input_type -> tarn.v1.BalanceDrivesRequest
+	10, // 24: tarn.v1.AdminService.LabelDrive:input_type -> tarn.v1.LabelDriveRequest
+	20, // 25: tarn.v1.AdminService.Repair:input_type -> tarn.v1.RepairRequest
+	23, // 26: tarn.v1.AdminService.CreateKey:input_type -> tarn.v1.CreateKeyRequest
+	25, // 27: tarn.v1.AdminService.ListKeys:input_type -> tarn.v1.ListKeysRequest
+	27, // 28: tarn.v1.AdminService.DeleteKey:input_type -> tarn.v1.DeleteKeyRequest
+	29, // 29: tarn.v1.SessionService.Login:input_type -> tarn.v1.LoginRequest
+	31, // 30: tarn.v1.SessionService.Logout:input_type -> tarn.v1.LogoutRequest
+	33, // 31: tarn.v1.SessionService.WhoAmI:input_type -> tarn.v1.WhoAmIRequest
+	13, // 32: tarn.v1.AdminService.Status:output_type -> tarn.v1.StatusResponse
+	19, // 33: tarn.v1.AdminService.AdoptDrive:output_type -> tarn.v1.AdoptDriveResponse
+	3,  // 34: tarn.v1.AdminService.AddDrive:output_type -> tarn.v1.AddDriveResponse
+	5,  // 35: tarn.v1.AdminService.DrainDrive:output_type -> tarn.v1.DrainDriveResponse
+	7,  // 36: tarn.v1.AdminService.RemoveDrive:output_type -> tarn.v1.RemoveDriveResponse
+	9,  // 37: tarn.v1.AdminService.BalanceDrives:output_type -> tarn.v1.BalanceDrivesResponse
+	11, // 38: tarn.v1.AdminService.LabelDrive:output_type -> tarn.v1.LabelDriveResponse
+	21, // 39: tarn.v1.AdminService.Repair:output_type -> tarn.v1.RepairResponse
+	24, // 40: tarn.v1.AdminService.CreateKey:output_type -> tarn.v1.CreateKeyResponse
+	26, // 41: tarn.v1.AdminService.ListKeys:output_type -> tarn.v1.ListKeysResponse
+	28, // 42: tarn.v1.AdminService.DeleteKey:output_type -> tarn.v1.DeleteKeyResponse
+	30, // 43: tarn.v1.SessionService.Login:output_type -> tarn.v1.LoginResponse
+	32, // 44: tarn.v1.SessionService.Logout:output_type -> tarn.v1.LogoutResponse
+	34, // 45: tarn.v1.SessionService.WhoAmI:output_type -> tarn.v1.WhoAmIResponse
+	32, // [32:46] is the sub-list for method output_type
+	18, // [18:32] is the sub-list for method input_type
 	18, // [18:18] is the sub-list for extension type_name
 	18, // [18:18] is the sub-list for extension extendee
 	0,  // [0:18] is the sub-list for field type_name
@@ -2368,7 +2456,7 @@ func file_tarn_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_admin_proto_rawDesc), len(file_tarn_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   34,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -36,6 +36,8 @@ const (
 	AdminServiceDrainDriveProcedure = "/tarn.v1.AdminService/DrainDrive"
 	// AdminServiceRemoveDriveProcedure is the procedure name of the AdminService's RemoveDrive RPC.
 	AdminServiceRemoveDriveProcedure = "/tarn.v1.AdminService/RemoveDrive"
+	// AdminServiceBalanceDrivesProcedure is the procedure name of the AdminService's BalanceDrives RPC.
+	AdminServiceBalanceDrivesProcedure = "/tarn.v1.AdminService/BalanceDrives"
 	// AdminServiceLabelDriveProcedure is the procedure name of the AdminService's LabelDrive RPC.
 	AdminServiceLabelDriveProcedure = "/tarn.v1.AdminService/LabelDrive"
 	// AdminServiceRepairProcedure is the procedure name of the AdminService's Repair RPC.
@@ -90,6 +92,13 @@ var (
 			Procedure:  AdminServiceRemoveDriveProcedure,
 		}
 	})
+	adminServiceBalanceDrivesSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_tarn_v1_admin_proto.Services().ByName("AdminService").Methods().ByName("BalanceDrives"),
+			Procedure:  AdminServiceBalanceDrivesProcedure,
+		}
+	})
 	adminServiceLabelDriveSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType: connect.StreamTypeUnary,
@@ -140,6 +149,9 @@ type AdminServiceClient interface {
 	DrainDrive(context.Context, *v1.DrainDriveRequest) (*v1.DrainDriveResponse, error)
 	// RemoveDrive takes a drive on which nothing lies out of the store for good.
 	RemoveDrive(context.Context, *v1.RemoveDriveRequest) (*v1.RemoveDriveResponse, error)
+	// BalanceDrives moves stripes from the fullest drives to the emptiest now, and more closely
+	// than the store does by itself. Status tells how far it is.
+	BalanceDrives(context.Context, *v1.BalanceDrivesRequest) (*v1.BalanceDrivesResponse, error)
 	// LabelDrive says in which zone, rack and node a drive is.
 	LabelDrive(context.Context, *v1.LabelDriveRequest) (*v1.LabelDriveResponse, error)
 	// Repair rebuilds what is missing or wrong, and reports progress until done.
@@ -188,6 +200,9 @@ type AdminServiceHandler interface {
 	DrainDrive(context.Context, *v1.DrainDriveRequest) (*v1.DrainDriveResponse, error)
 	// RemoveDrive takes a drive on which nothing lies out of the store for good.
 	RemoveDrive(context.Context, *v1.RemoveDriveRequest) (*v1.RemoveDriveResponse, error)
+	// BalanceDrives moves stripes from the fullest drives to the emptiest now, and more closely
+	// than the store does by itself. Status tells how far it is.
+	BalanceDrives(context.Context, *v1.BalanceDrivesRequest) (*v1.BalanceDrivesResponse, error)
 	// LabelDrive says in which zone, rack and node a drive is.
 	LabelDrive(context.Context, *v1.LabelDriveRequest) (*v1.LabelDriveResponse, error)
 	// Repair rebuilds what is missing or wrong, and reports progress until done.
@@ -206,6 +221,7 @@ func RegisterAdminServiceHandler(server *connect.Server, svc AdminServiceHandler
 		connect.Method{Spec: adminServiceAddDriveSpec(), Handler: adapter.addDrive},
 		connect.Method{Spec: adminServiceDrainDriveSpec(), Handler: adapter.drainDrive},
 		connect.Method{Spec: adminServiceRemoveDriveSpec(), Handler: adapter.removeDrive},
+		connect.Method{Spec: adminServiceBalanceDrivesSpec(), Handler: adapter.balanceDrives},
 		connect.Method{Spec: adminServiceLabelDriveSpec(), Handler: adapter.labelDrive},
 		connect.Method{Spec: adminServiceRepairSpec(), Handler: adapter.repair},
 		connect.Method{Spec: adminServiceCreateKeySpec(), Handler: adapter.createKey},
@@ -250,6 +266,10 @@ func (UnimplementedAdminServiceHandler) DrainDrive(context.Context, *v1.DrainDri
 
 func (UnimplementedAdminServiceHandler) RemoveDrive(context.Context, *v1.RemoveDriveRequest) (*v1.RemoveDriveResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "tarn.v1.AdminService.RemoveDrive is not implemented")
+}
+
+func (UnimplementedAdminServiceHandler) BalanceDrives(context.Context, *v1.BalanceDrivesRequest) (*v1.BalanceDrivesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tarn.v1.AdminService.BalanceDrives is not implemented")
 }
 
 func (UnimplementedAdminServiceHandler) LabelDrive(context.Context, *v1.LabelDriveRequest) (*v1.LabelDriveResponse, error) {
@@ -311,6 +331,14 @@ func (c *adminServiceClient) DrainDrive(ctx context.Context, req *v1.DrainDriveR
 func (c *adminServiceClient) RemoveDrive(ctx context.Context, req *v1.RemoveDriveRequest) (*v1.RemoveDriveResponse, error) {
 	var res v1.RemoveDriveResponse
 	if err := c.client.CallUnary(ctx, adminServiceRemoveDriveSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *adminServiceClient) BalanceDrives(ctx context.Context, req *v1.BalanceDrivesRequest) (*v1.BalanceDrivesResponse, error) {
+	var res v1.BalanceDrivesResponse
+	if err := c.client.CallUnary(ctx, adminServiceBalanceDrivesSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -412,6 +440,18 @@ func (h adminServiceHandler) removeDrive(ctx context.Context, _ connect.Spec, st
 		return err
 	}
 	res, err := h.svc.RemoveDrive(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h adminServiceHandler) balanceDrives(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.BalanceDrivesRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.BalanceDrives(ctx, &req)
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tarn/v1/admin.proto.
  */
 export const file_tarn_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChN0YXJuL3YxL2FkbWluLnByb3RvEgd0YXJuLnYxIiMKDVN0YXR1c1JlcXVlc3QSEgoKcmVkdW5kYW5jeRgBIAEoCCLdAgoFRHJpdmUSDgoGbnVtYmVyGAEgASgNEgwKBHBhdGgYAiABKAkSCgoCaWQYAyABKAkSDQoFc3RhdGUYBCABKAkSDgoGcmVhc29uGAUgASgJEhIKCnVzZWRfYnl0ZXMYBiABKAQSEgoKZnJlZV9ieXRlcxgHIAEoBBITCgt0b3RhbF9ieXRlcxgIIAEoBBIOCgZkZXZpY2UYCSABKAkSDwoHam91cm5hbBgKIAEoCBIMCgR2aWV3GAsgASgIEikKBXNpbmNlGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR6b25lGA0gASgJEgwKBHJhY2sYDiABKAkSDAoEbm9kZRgPIAEoCRIQCghkcmFpbmluZxgQIAEoCBIPCgdkcmFpbmVkGBEgASgIEhMKC3NoYXJkc19sZWZ0GBIgASgEEhIKCmJ5dGVzX2xlZnQYEyABKAQiSQoPQWRkRHJpdmVSZXF1ZXN0EgwKBHBhdGgYASABKAkSDAoEem9uZRgCIAEoCRIMCgRyYWNrGAMgASgJEgwKBG5vZGUYBCABKAkiMQoQQWRkRHJpdmVSZXNwb25zZRIdCgVkcml2ZRgBIAEoCzIOLnRhcm4udjEuRHJpdmUiMQoRRHJhaW5Ecml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEgwKBGtlZXAYAiABKAgiMwoSRHJhaW5Ecml2ZVJlc3BvbnNlEh0KBWRyaXZlGAEgASgLMg4udGFybi52MS5Ecml2ZSIzChJSZW1vdmVEcml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEg0KBWZvcmNlGAIgASgIIhUKE1JlbW92ZURyaXZlUmVzcG9uc2UiTQoRTGFiZWxEcml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEgwKBHpvbmUYAiABKAkSDAoEcmFjaxgDIAEoCRIMCgRub2RlGAQgASgJIjMKEkxhYmVsRHJpdmVSZXNwb25zZRIdCgVkcml2ZRgBIAEoCzIOLnRhcm4udjEuRHJpdmUibgoMTW92ZVByb2dyZXNzEgwKBGtpbmQYASABKAkSDwoHcnVubmluZxgCIAEoCBIPCgdzdHJpcGVzGAMgASgEEg0KBWJ5dGVzGAQgASgEEhAKCHVucGxhY2VkGAUgASgEEg0KBWVycm9yGAYgASgJIuIECg5TdGF0dXNSZXNwb25zZRIPCgd2ZXJzaW9uGAEgASgJEhAKCHN0b3JlX2lkGAIgASgJEhMKC2RhdGFfc2hhcmRzGAMgASgNEhUKDXBhcml0eV9zaGFyZHMYBCABKA0SEAoId3JpdGFibGUYBSABKAgSDgoGcmVhc29uGAYgASgJEh4KBmRyaXZlcxgHIAMoCzIOLnRhcm4udjEuRHJpdmUSFwoPZmFpbHVyZV9kb21haW5zGAggASgNEhAKCHdhcm5pbmdzGAkgAygJEg8KB2J1Y2tldHMYCiABKAQSTgoVYmxvYnNfYnlfc3BhcmVfc2hhcmRzGAsgAygLMi8udGFybi52MS5TdGF0dXNSZXNwb25zZS5CbG9ic0J5U3BhcmVTaGFyZHNFbnRyeRIrCgdzdGFydGVkGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBInCgZyZXBhaXIYDiABKAsyFy50YXJuLnYxLlJlcGFpclByb2dyZXNzEhgKEGJsb2JzX3VucmVhZGFibGUYDSABKAQSIwoEbW92ZRgPIAEoCzIVLnRhcm4udjEuTW92ZVByb2dyZXNzEhEKCXBsYWNlbWVudBgQIAEoCRIOCgZncm91cHMYESABKA0SGwoEbG9hZBgUIAEoCzINLnRhcm4udjEuTG9hZBIjCgh0aWRpbmVzcxgVIAEoCzIRLnRhcm4udjEuVGlkaW5lc3MaOQoXQmxvYnNCeVNwYXJlU2hhcmRzRW50cnkSCwoDa2V5GAEgASgNEg0KBXZhbHVlGAIgASgEOgI4ASJZCgRMb2FkEg0KBWxpbWl0GAEgASgNEg8KB3dvcmtpbmcYAiABKA0SDAoEb3BlbhgDIAEoDRIjCgdjbGFzc2VzGAQgAygLMhIudGFybi52MS5DbGFzc0xvYWQiXwoJQ2xhc3NMb2FkEg0KBWNsYXNzGAEgASgJEg8KB3dvcmtpbmcYAiABKA0SDwoHd2FpdGluZxgDIAEoDRIQCghhZG1pdHRlZBgEIAEoBBIPCgdyZWZ1c2VkGAUgASgEIr0BCghUaWRpbmVzcxIVCg1iYWNrbG9nX2Jsb2JzGAEgASgEEhQKDHBhY2tlZF9ibG9icxgCIAEoBBIUCgxwYWNrZWRfYnl0ZXMYAyABKAQSEwoLc21hbGxfYnl0ZXMYBCABKAQSFAoMc2hhcmVkX2J5dGVzGAUgASgEEhQKDHNwYXJzZV9ieXRlcxgGIAEoBBITCgttb3ZlZF9ieXRlcxgHIAEoBBIYChBnaXZlbl9iYWNrX2J5dGVzGAggASgEIo8BCg5SZXBhaXJQcm9ncmVzcxIPCgdydW5uaW5nGAEgASgIEg8KB3NjYW5uZWQYAiABKAQSDwoHZGFtYWdlZBgDIAEoBBIOCgZoZWFsZWQYBCABKAQSFAoMdW5yZXBhaXJhYmxlGAUgASgEEhUKDWJ5dGVzX3dyaXR0ZW4YBiABKAQSDQoFdG90YWwYByABKAQiIQoRQWRvcHREcml2ZVJlcXVlc3QSDAoEcGF0aBgBIAEoCSIzChJBZG9wdERyaXZlUmVzcG9uc2USHQoFZHJpdmUYASABKAsyDi50YXJuLnYxLkRyaXZlIg8KDVJlcGFpclJlcXVlc3QiSQoOUmVwYWlyUmVzcG9uc2USKQoIcHJvZ3Jlc3MYASABKAsyFy50YXJuLnYxLlJlcGFpclByb2dyZXNzEgwKBGRvbmUYAiABKAgiYgoDS2V5EhIKCmFjY2Vzc19rZXkYASABKAkSDAoEbmFtZRgCIAEoCRIrCgdjcmVhdGVkGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgRyb290GAQgASgIIiAKEENyZWF0ZUtleVJlcXVlc3QSDAoEbmFtZRgBIAEoCSJCChFDcmVhdGVLZXlSZXNwb25zZRIZCgNrZXkYASABKAsyDC50YXJuLnYxLktleRISCgpzZWNyZXRfa2V5GAIgASgJIhEKD0xpc3RLZXlzUmVxdWVzdCIuChBMaXN0S2V5c1Jlc3BvbnNlEhoKBGtleXMYASADKAsyDC50YXJuLnYxLktleSImChBEZWxldGVLZXlSZXF1ZXN0EhIKCmFjY2Vzc19rZXkYASABKAkiEwoRRGVsZXRlS2V5UmVzcG9uc2UiWwoMTG9naW5SZXF1ZXN0EhIKCmFjY2Vzc19rZXkYASABKAkSEgoKc2VjcmV0X2tleRgCIAEoCRITCgt0dGxfc2Vjb25kcxgDIAEoDRIOCgZjb29raWUYBCABKAgiSwoNTG9naW5SZXNwb25zZRINCgV0b2tlbhgBIAEoCRIrCgdleHBpcmVzGAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIPCg1Mb2dvdXRSZXF1ZXN0IhAKDkxvZ291dFJlc3BvbnNlIg8KDVdob0FtSVJlcXVlc3QiUQoOV2hvQW1JUmVzcG9uc2USEgoKYWNjZXNzX2tleRgBIAEoCRIMCgRuYW1lGAIgASgJEgwKBHJvb3QYAyABKAgSDwoHdmVyc2lvbhgEIAEoCTKvBQoMQWRtaW5TZXJ2aWNlEjkKBlN0YXR1cxIWLnRhcm4udjEuU3RhdHVzUmVxdWVzdBoXLnRhcm4udjEuU3RhdHVzUmVzcG9uc2USRQoKQWRvcHREcml2ZRIaLnRhcm4udjEuQWRvcHREcml2ZVJlcXVlc3QaGy50YXJuLnYxLkFkb3B0RHJpdmVSZXNwb25zZRI/CghBZGREcml2ZRIYLnRhcm4udjEuQWRkRHJpdmVSZXF1ZXN0GhkudGFybi52MS5BZGREcml2ZVJlc3BvbnNlEkUKCkRyYWluRHJpdmUSGi50YXJuLnYxLkRyYWluRHJpdmVSZXF1ZXN0GhsudGFybi52MS5EcmFpbkRyaXZlUmVzcG9uc2USSAoLUmVtb3ZlRHJpdmUSGy50YXJuLnYxLlJlbW92ZURyaXZlUmVxdWVzdBocLnRhcm4udjEuUmVtb3ZlRHJpdmVSZXNwb25zZRJFCgpMYWJlbERyaXZlEhoudGFybi52MS5MYWJlbERyaXZlUmVxdWVzdBobLnRhcm4udjEuTGFiZWxEcml2ZVJlc3BvbnNlEjsKBlJlcGFpchIWLnRhcm4udjEuUmVwYWlyUmVxdWVzdBoXLnRhcm4udjEuUmVwYWlyUmVzcG9uc2UwARJCCglDcmVhdGVLZXkSGS50YXJuLnYxLkNyZWF0ZUtleVJlcXVlc3QaGi50YXJuLnYxLkNyZWF0ZUtleVJlc3BvbnNlEj8KCExpc3RLZXlzEhgudGFybi52MS5MaXN0S2V5c1JlcXVlc3QaGS50YXJuLnYxLkxpc3RLZXlzUmVzcG9uc2USQgoJRGVsZXRlS2V5EhkudGFybi52MS5EZWxldGVLZXlSZXF1ZXN0GhoudGFybi52MS5EZWxldGVLZXlSZXNwb25zZTK+AQoOU2Vzc2lvblNlcnZpY2USNgoFTG9naW4SFS50YXJuLnYxLkxvZ2luUmVxdWVzdBoWLnRhcm4udjEuTG9naW5SZXNwb25zZRI5CgZMb2dvdXQSFi50YXJuLnYxLkxvZ291dFJlcXVlc3QaFy50YXJuLnYxLkxvZ291dFJlc3BvbnNlEjkKBldob0FtSRIWLnRhcm4udjEuV2hvQW1JUmVxdWVzdBoXLnRhcm4udjEuV2hvQW1JUmVzcG9uc2VCL1otZ2l0aHViLmNvbS90YXJubGFrZS90YXJuL3Byb3RvL3Rhcm4vdjE7dGFybnYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChN0YXJuL3YxL2FkbWluLnByb3RvEgd0YXJuLnYxIiMKDVN0YXR1c1JlcXVlc3QSEgoKcmVkdW5kYW5jeRgBIAEoCCLdAgoFRHJpdmUSDgoGbnVtYmVyGAEgASgNEgwKBHBhdGgYAiABKAkSCgoCaWQYAyABKAkSDQoFc3RhdGUYBCABKAkSDgoGcmVhc29uGAUgASgJEhIKCnVzZWRfYnl0ZXMYBiABKAQSEgoKZnJlZV9ieXRlcxgHIAEoBBITCgt0b3RhbF9ieXRlcxgIIAEoBBIOCgZkZXZpY2UYCSABKAkSDwoHam91cm5hbBgKIAEoCBIMCgR2aWV3GAsgASgIEikKBXNpbmNlGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR6b25lGA0gASgJEgwKBHJhY2sYDiABKAkSDAoEbm9kZRgPIAEoCRIQCghkcmFpbmluZxgQIAEoCBIPCgdkcmFpbmVkGBEgASgIEhMKC3NoYXJkc19sZWZ0GBIgASgEEhIKCmJ5dGVzX2xlZnQYEyABKAQiSQoPQWRkRHJpdmVSZXF1ZXN0EgwKBHBhdGgYASABKAkSDAoEem9uZRgCIAEoCRIMCgRyYWNrGAMgASgJEgwKBG5vZGUYBCABKAkiMQoQQWRkRHJpdmVSZXNwb25zZRIdCgVkcml2ZRgBIAEoCzIOLnRhcm4udjEuRHJpdmUiMQoRRHJhaW5Ecml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEgwKBGtlZXAYAiABKAgiMwoSRHJhaW5Ecml2ZVJlc3BvbnNlEh0KBWRyaXZlGAEgASgLMg4udGFybi52MS5Ecml2ZSIzChJSZW1vdmVEcml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEg0KBWZvcmNlGAIgASgIIhUKE1JlbW92ZURyaXZlUmVzcG9uc2UiFgoUQmFsYW5jZURyaXZlc1JlcXVlc3QiJgoVQmFsYW5jZURyaXZlc1Jlc3BvbnNlEg0KBWJlZ3VuGAEgASgIIk0KEUxhYmVsRHJpdmVSZXF1ZXN0Eg4KBm51bWJlchgBIAEoDRIMCgR6b25lGAIgASgJEgwKBHJhY2sYAyABKAkSDAoEbm9kZRgEIAEoCSIzChJMYWJlbERyaXZlUmVzcG9uc2USHQoFZHJpdmUYASABKAsyDi50YXJuLnYxLkRyaXZlIm4KDE1vdmVQcm9ncmVzcxIMCgRraW5kGAEgASgJEg8KB3J1bm5pbmcYAiABKAgSDwoHc3RyaXBlcxgDIAEoBBINCgVieXRlcxgEIAEoBBIQCgh1bnBsYWNlZBgFIAEoBBINCgVlcnJvchgGIAEoCSLiBAoOU3RhdHVzUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIQCghzdG9yZV9pZBgCIAEoCRITCgtkYXRhX3NoYXJkcxgDIAEoDRIVCg1wYXJpdHlfc2hhcmRzGAQgASgNEhAKCHdyaXRhYmxlGAUgASgIEg4KBnJlYXNvbhgGIAEoCRIeCgZkcml2ZXMYByADKAsyDi50YXJuLnYxLkRyaXZlEhcKD2ZhaWx1cmVfZG9tYWlucxgIIAEoDRIQCgh3YXJuaW5ncxgJIAMoCRIPCgdidWNrZXRzGAogASgEEk4KFWJsb2JzX2J5X3NwYXJlX3NoYXJkcxgLIAMoCzIvLnRhcm4udjEuU3RhdHVzUmVzcG9uc2UuQmxvYnNCeVNwYXJlU2hhcmRzRW50cnkSKwoHc3RhcnRlZBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoGcmVwYWlyGA4gASgLMhcudGFybi52MS5SZXBhaXJQcm9ncmVzcxIYChBibG9ic191bnJlYWRhYmxlGA0gASgEEiMKBG1vdmUYDyABKAsyFS50YXJuLnYxLk1vdmVQcm9ncmVzcxIRCglwbGFjZW1lbnQYECABKAkSDgoGZ3JvdXBzGBEgASgNEhsKBGxvYWQYFCABKAsyDS50YXJuLnYxLkxvYWQSIwoIdGlkaW5lc3MYFSABKAsyES50YXJuLnYxLlRpZGluZXNzGjkKF0Jsb2JzQnlTcGFyZVNoYXJkc0VudHJ5EgsKA2tleRgBIAEoDRINCgV2YWx1ZRgCIAEoBDoCOAEiWQoETG9hZBINCgVsaW1pdBgBIAEoDRIPCgd3b3JraW5nGAIgASgNEgwKBG9wZW4YAyABKA0SIwoHY2xhc3NlcxgEIAMoCzISLnRhcm4udjEuQ2xhc3NMb2FkIl8KCUNsYXNzTG9hZBINCgVjbGFzcxgBIAEoCRIPCgd3b3JraW5nGAIgASgNEg8KB3dhaXRpbmcYAyABKA0SEAoIYWRtaXR0ZWQYBCABKAQSDwoHcmVmdXNlZBgFIAEoBCK9AQoIVGlkaW5lc3MSFQoNYmFja2xvZ19ibG9icxgBIAEoBBIUCgxwYWNrZWRfYmxvYnMYAiABKAQSFAoMcGFja2VkX2J5dGVzGAMgASgEEhMKC3NtYWxsX2J5dGVzGAQgASgEEhQKDHNoYXJlZF9ieXRlcxgFIAEoBBIUCgxzcGFyc2VfYnl0ZXMYBiABKAQSEwoLbW92ZWRfYnl0ZXMYByABKAQSGAoQZ2l2ZW5fYmFja19ieXRlcxgIIAEoBCKPAQoOUmVwYWlyUHJvZ3Jlc3MSDwoHcnVubmluZxgBIAEoCBIPCgdzY2FubmVkGAIgASgEEg8KB2RhbWFnZWQYAyABKAQSDgoGaGVhbGVkGAQgASgEEhQKDHVucmVwYWlyYWJsZRgFIAEoBBIVCg1ieXRlc193cml0dGVuGAYgASgEEg0KBXRvdGFsGAcgASgEIiEKEUFkb3B0RHJpdmVSZXF1ZXN0EgwKBHBhdGgYASABKAkiMwoSQWRvcHREcml2ZVJlc3BvbnNlEh0KBWRyaXZlGAEgASgLMg4udGFybi52MS5Ecml2ZSIPCg1SZXBhaXJSZXF1ZXN0IkkKDlJlcGFpclJlc3BvbnNlEikKCHByb2dyZXNzGAEgASgLMhcudGFybi52MS5SZXBhaXJQcm9ncmVzcxIMCgRkb25lGAIgASgIImIKA0tleRISCgphY2Nlc3Nfa2V5GAEgASgJEgwKBG5hbWUYAiABKAkSKwoHY3JlYXRlZBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEcm9vdBgEIAEoCCIgChBDcmVhdGVLZXlSZXF1ZXN0EgwKBG5hbWUYASABKAkiQgoRQ3JlYXRlS2V5UmVzcG9uc2USGQoDa2V5GAEgASgLMgwudGFybi52MS5LZXkSEgoKc2VjcmV0X2tleRgCIAEoCSIRCg9MaXN0S2V5c1JlcXVlc3QiLgoQTGlzdEtleXNSZXNwb25zZRIaCgRrZXlzGAEgAygLMgwudGFybi52MS5LZXkiJgoQRGVsZXRlS2V5UmVxdWVzdBISCgphY2Nlc3Nfa2V5GAEgASgJIhMKEURlbGV0ZUtleVJlc3BvbnNlIlsKDExvZ2luUmVxdWVzdBISCgphY2Nlc3Nfa2V5GAEgASgJEhIKCnNlY3JldF9rZXkYAiABKAkSEwoLdHRsX3NlY29uZHMYAyABKA0SDgoGY29va2llGAQgASgIIksKDUxvZ2luUmVzcG9uc2USDQoFdG9rZW4YASABKAkSKwoHZXhwaXJlcxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiDwoNTG9nb3V0UmVxdWVzdCIQCg5Mb2dvdXRSZXNwb25zZSIPCg1XaG9BbUlSZXF1ZXN0IlEKDldob0FtSVJlc3BvbnNlEhIKCmFjY2Vzc19rZXkYASABKAkSDAoEbmFtZRgCIAEoCRIMCgRyb290GAMgASgIEg8KB3ZlcnNpb24YBCABKAky/wUKDEFkbWluU2VydmljZRI5CgZTdGF0dXMSFi50YXJuLnYxLlN0YXR1c1JlcXVlc3QaFy50YXJuLnYxLlN0YXR1c1Jlc3BvbnNlEkUKCkFkb3B0RHJpdmUSGi50YXJuLnYxLkFkb3B0RHJpdmVSZXF1ZXN0GhsudGFybi52MS5BZG9wdERyaXZlUmVzcG9uc2USPwoIQWRkRHJpdmUSGC50YXJuLnYxLkFkZERyaXZlUmVxdWVzdBoZLnRhcm4udjEuQWRkRHJpdmVSZXNwb25zZRJFCgpEcmFpbkRyaXZlEhoudGFybi52MS5EcmFpbkRyaXZlUmVxdWVzdBobLnRhcm4udjEuRHJhaW5Ecml2ZVJlc3BvbnNlEkgKC1JlbW92ZURyaXZlEhsudGFybi52MS5SZW1vdmVEcml2ZVJlcXVlc3QaHC50YXJuLnYxLlJlbW92ZURyaXZlUmVzcG9uc2USTgoNQmFsYW5jZURyaXZlcxIdLnRhcm4udjEuQmFsYW5jZURyaXZlc1JlcXVlc3QaHi50YXJuLnYxLkJhbGFuY2VEcml2ZXNSZXNwb25zZRJFCgpMYWJlbERyaXZlEhoudGFybi52MS5MYWJlbERyaXZlUmVxdWVzdBobLnRhcm4udjEuTGFiZWxEcml2ZVJlc3BvbnNlEjsKBlJlcGFpchIWLnRhcm4udjEuUmVwYWlyUmVxdWVzdBoXLnRhcm4udjEuUmVwYWlyUmVzcG9uc2UwARJCCglDcmVhdGVLZXkSGS50YXJuLnYxLkNyZWF0ZUtleVJlcXVlc3QaGi50YXJuLnYxLkNyZWF0ZUtleVJlc3BvbnNlEj8KCExpc3RLZXlzEhgudGFybi52MS5MaXN0S2V5c1JlcXVlc3QaGS50YXJuLnYxLkxpc3RLZXlzUmVzcG9uc2USQgoJRGVsZXRlS2V5EhkudGFybi52MS5EZWxldGVLZXlSZXF1ZXN0GhoudGFybi52MS5EZWxldGVLZXlSZXNwb25zZTK+AQoOU2Vzc2lvblNlcnZpY2USNgoFTG9naW4SFS50YXJuLnYxLkxvZ2luUmVxdWVzdBoWLnRhcm4udjEuTG9naW5SZXNwb25zZRI5CgZMb2dvdXQSFi50YXJuLnYxLkxvZ291dFJlcXVlc3QaFy50YXJuLnYxLkxvZ291dFJlc3BvbnNlEjkKBldob0FtSRIWLnRhcm4udjEuV2hvQW1JUmVxdWVzdBoXLnRhcm4udjEuV2hvQW1JUmVzcG9uc2VCL1otZ2l0aHViLmNvbS90YXJubGFrZS90YXJuL3Byb3RvL3Rhcm4vdjE7dGFybnYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * @generated from message tarn.v1.StatusRequest
@@ -290,6 +290,38 @@ export const RemoveDriveResponseSchema: GenMessage<RemoveDriveResponse> = /*@__P
   messageDesc(file_tarn_v1_admin, 7);
 
 /**
+ * @generated from message tarn.v1.BalanceDrivesRequest
+ */
+export type BalanceDrivesRequest = Message<"tarn.v1.BalanceDrivesRequest"> & {
+};
+
+/**
+ * Describes the message tarn.v1.BalanceDrivesRequest.
+ * Use `create(BalanceDrivesRequestSchema)` to create a new message.
+ */
+export const BalanceDrivesRequestSchema: GenMessage<BalanceDrivesRequest> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_admin, 8);
+
+/**
+ * @generated from message tarn.v1.BalanceDrivesResponse
+ */
+export type BalanceDrivesResponse = Message<"tarn.v1.BalanceDrivesResponse"> & {
+  /**
+   * false: the drives are even enough, or are all of one group
+   *
+   * @generated from field: bool begun = 1;
+   */
+  begun: boolean;
+};
+
+/**
+ * Describes the message tarn.v1.BalanceDrivesResponse.
+ * Use `create(BalanceDrivesResponseSchema)` to create a new message.
+ */
+export const BalanceDrivesResponseSchema: GenMessage<BalanceDrivesResponse> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_admin, 9);
+
+/**
  * @generated from message tarn.v1.LabelDriveRequest
  */
 export type LabelDriveRequest = Message<"tarn.v1.LabelDriveRequest"> & {
@@ -321,7 +353,7 @@ export type LabelDriveRequest = Message<"tarn.v1.LabelDriveRequest"> & {
  * Use `create(LabelDriveRequestSchema)` to create a new message.
  */
 export const LabelDriveRequestSchema: GenMessage<LabelDriveRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 8);
+  messageDesc(file_tarn_v1_admin, 10);
 
 /**
  * @generated from message tarn.v1.LabelDriveResponse
@@ -338,7 +370,7 @@ export type LabelDriveResponse = Message<"tarn.v1.LabelDriveResponse"> & {
  * Use `create(LabelDriveResponseSchema)` to create a new message.
  */
 export const LabelDriveResponseSchema: GenMessage<LabelDriveResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 9);
+  messageDesc(file_tarn_v1_admin, 11);
 
 /**
  * MoveProgress is a drain or a balance under way, else the last one.
@@ -388,7 +420,7 @@ export type MoveProgress = Message<"tarn.v1.MoveProgress"> & {
  * Use `create(MoveProgressSchema)` to create a new message.
  */
 export const MoveProgressSchema: GenMessage<MoveProgress> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 10);
+  messageDesc(file_tarn_v1_admin, 12);
 
 /**
  * @generated from message tarn.v1.StatusResponse
@@ -507,7 +539,7 @@ export type StatusResponse = Message<"tarn.v1.StatusResponse"> & {
  * Use `create(StatusResponseSchema)` to create a new message.
  */
 export const StatusResponseSchema: GenMessage<StatusResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 11);
+  messageDesc(file_tarn_v1_admin, 13);
 
 /**
  * Load is what the server is doing, and what it had to refuse.
@@ -547,7 +579,7 @@ export type Load = Message<"tarn.v1.Load"> & {
  * Use `create(LoadSchema)` to create a new message.
  */
 export const LoadSchema: GenMessage<Load> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 12);
+  messageDesc(file_tarn_v1_admin, 14);
 
 /**
  * @generated from message tarn.v1.ClassLoad
@@ -590,7 +622,7 @@ export type ClassLoad = Message<"tarn.v1.ClassLoad"> & {
  * Use `create(ClassLoadSchema)` to create a new message.
  */
 export const ClassLoadSchema: GenMessage<ClassLoad> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 13);
+  messageDesc(file_tarn_v1_admin, 15);
 
 /**
  * Tidiness tells what packing and reclamation did since the start, and what is left to them.
@@ -656,7 +688,7 @@ export type Tidiness = Message<"tarn.v1.Tidiness"> & {
  * Use `create(TidinessSchema)` to create a new message.
  */
 export const TidinessSchema: GenMessage<Tidiness> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 14);
+  messageDesc(file_tarn_v1_admin, 16);
 
 /**
  * @generated from message tarn.v1.RepairProgress
@@ -705,7 +737,7 @@ export type RepairProgress = Message<"tarn.v1.RepairProgress"> & {
  * Use `create(RepairProgressSchema)` to create a new message.
  */
 export const RepairProgressSchema: GenMessage<RepairProgress> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 15);
+  messageDesc(file_tarn_v1_admin, 17);
 
 /**
  * @generated from message tarn.v1.AdoptDriveRequest
@@ -724,7 +756,7 @@ export type AdoptDriveRequest = Message<"tarn.v1.AdoptDriveRequest"> & {
  * Use `create(AdoptDriveRequestSchema)` to create a new message.
  */
 export const AdoptDriveRequestSchema: GenMessage<AdoptDriveRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 16);
+  messageDesc(file_tarn_v1_admin, 18);
 
 /**
  * @generated from message tarn.v1.AdoptDriveResponse
@@ -741,7 +773,7 @@ export type AdoptDriveResponse = Message<"tarn.v1.AdoptDriveResponse"> & {
  * Use `create(AdoptDriveResponseSchema)` to create a new message.
  */
 export const AdoptDriveResponseSchema: GenMessage<AdoptDriveResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 17);
+  messageDesc(file_tarn_v1_admin, 19);
 
 /**
  * @generated from message tarn.v1.RepairRequest
@@ -754,7 +786,7 @@ export type RepairRequest = Message<"tarn.v1.RepairRequest"> & {
  * Use `create(RepairRequestSchema)` to create a new message.
  */
 export const RepairRequestSchema: GenMessage<RepairRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 18);
+  messageDesc(file_tarn_v1_admin, 20);
 
 /**
  * @generated from message tarn.v1.RepairResponse
@@ -776,7 +808,7 @@ export type RepairResponse = Message<"tarn.v1.RepairResponse"> & {
  * Use `create(RepairResponseSchema)` to create a new message.
  */
 export const RepairResponseSchema: GenMessage<RepairResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 19);
+  messageDesc(file_tarn_v1_admin, 21);
 
 /**
  * @generated from message tarn.v1.Key
@@ -808,7 +840,7 @@ export type Key = Message<"tarn.v1.Key"> & {
  * Use `create(KeySchema)` to create a new message.
  */
 export const KeySchema: GenMessage<Key> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 20);
+  messageDesc(file_tarn_v1_admin, 22);
 
 /**
  * @generated from message tarn.v1.CreateKeyRequest
@@ -827,7 +859,7 @@ export type CreateKeyRequest = Message<"tarn.v1.CreateKeyRequest"> & {
  * Use `create(CreateKeyRequestSchema)` to create a new message.
  */
 export const CreateKeyRequestSchema: GenMessage<CreateKeyRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 21);
+  messageDesc(file_tarn_v1_admin, 23);
 
 /**
  * @generated from message tarn.v1.CreateKeyResponse
@@ -851,7 +883,7 @@ export type CreateKeyResponse = Message<"tarn.v1.CreateKeyResponse"> & {
  * Use `create(CreateKeyResponseSchema)` to create a new message.
  */
 export const CreateKeyResponseSchema: GenMessage<CreateKeyResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 22);
+  messageDesc(file_tarn_v1_admin, 24);
 
 /**
  * @generated from message tarn.v1.ListKeysRequest
@@ -864,7 +896,7 @@ export type ListKeysRequest = Message<"tarn.v1.ListKeysRequest"> & {
  * Use `create(ListKeysRequestSchema)` to create a new message.
  */
 export const ListKeysRequestSchema: GenMessage<ListKeysRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 23);
+  messageDesc(file_tarn_v1_admin, 25);
 
 /**
  * @generated from message tarn.v1.ListKeysResponse
@@ -881,7 +913,7 @@ export type ListKeysResponse = Message<"tarn.v1.ListKeysResponse"> & {
  * Use `create(ListKeysResponseSchema)` to create a new message.
  */
 export const ListKeysResponseSchema: GenMessage<ListKeysResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 24);
+  messageDesc(file_tarn_v1_admin, 26);
 
 /**
  * @generated from message tarn.v1.DeleteKeyRequest
@@ -898,7 +930,7 @@ export type DeleteKeyRequest = Message<"tarn.v1.DeleteKeyRequest"> & {
  * Use `create(DeleteKeyRequestSchema)` to create a new message.
  */
 export const DeleteKeyRequestSchema: GenMessage<DeleteKeyRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 25);
+  messageDesc(file_tarn_v1_admin, 27);
 
 /**
  * @generated from message tarn.v1.DeleteKeyResponse
@@ -911,7 +943,7 @@ export type DeleteKeyResponse = Message<"tarn.v1.DeleteKeyResponse"> & {
  * Use `create(DeleteKeyResponseSchema)` to create a new message.
  */
 export const DeleteKeyResponseSchema: GenMessage<DeleteKeyResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 26);
+  messageDesc(file_tarn_v1_admin, 28);
 
 /**
  * @generated from message tarn.v1.LoginRequest
@@ -945,7 +977,7 @@ export type LoginRequest = Message<"tarn.v1.LoginRequest"> & {
  * Use `create(LoginRequestSchema)` to create a new message.
  */
 export const LoginRequestSchema: GenMessage<LoginRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 27);
+  messageDesc(file_tarn_v1_admin, 29);
 
 /**
  * @generated from message tarn.v1.LoginResponse
@@ -967,7 +999,7 @@ export type LoginResponse = Message<"tarn.v1.LoginResponse"> & {
  * Use `create(LoginResponseSchema)` to create a new message.
  */
 export const LoginResponseSchema: GenMessage<LoginResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 28);
+  messageDesc(file_tarn_v1_admin, 30);
 
 /**
  * @generated from message tarn.v1.LogoutRequest
@@ -980,7 +1012,7 @@ export type LogoutRequest = Message<"tarn.v1.LogoutRequest"> & {
  * Use `create(LogoutRequestSchema)` to create a new message.
  */
 export const LogoutRequestSchema: GenMessage<LogoutRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 29);
+  messageDesc(file_tarn_v1_admin, 31);
 
 /**
  * @generated from message tarn.v1.LogoutResponse
@@ -993,7 +1025,7 @@ export type LogoutResponse = Message<"tarn.v1.LogoutResponse"> & {
  * Use `create(LogoutResponseSchema)` to create a new message.
  */
 export const LogoutResponseSchema: GenMessage<LogoutResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 30);
+  messageDesc(file_tarn_v1_admin, 32);
 
 /**
  * @generated from message tarn.v1.WhoAmIRequest
@@ -1006,7 +1038,7 @@ export type WhoAmIRequest = Message<"tarn.v1.WhoAmIRequest"> & {
  * Use `create(WhoAmIRequestSchema)` to create a new message.
  */
 export const WhoAmIRequestSchema: GenMessage<WhoAmIRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 31);
+  messageDesc(file_tarn_v1_admin, 33);
 
 /**
  * @generated from message tarn.v1.WhoAmIResponse
@@ -1038,7 +1070,7 @@ export type WhoAmIResponse = Message<"tarn.v1.WhoAmIResponse"> & {
  * Use `create(WhoAmIResponseSchema)` to create a new message.
  */
 export const WhoAmIResponseSchema: GenMessage<WhoAmIResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 32);
+  messageDesc(file_tarn_v1_admin, 34);
 
 /**
  * AdminService shows and mends the store, and keeps its keys.
@@ -1096,6 +1128,17 @@ export const AdminService: GenService<{
     methodKind: "unary";
     input: typeof RemoveDriveRequestSchema;
     output: typeof RemoveDriveResponseSchema;
+  },
+  /**
+   * BalanceDrives moves stripes from the fullest drives to the emptiest now, and more closely
+   * than the store does by itself. Status tells how far it is.
+   *
+   * @generated from rpc tarn.v1.AdminService.BalanceDrives
+   */
+  balanceDrives: {
+    methodKind: "unary";
+    input: typeof BalanceDrivesRequestSchema;
+    output: typeof BalanceDrivesResponseSchema;
   },
   /**
    * LabelDrive says in which zone, rack and node a drive is.
