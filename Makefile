@@ -67,7 +67,7 @@ soak: ## the long forms of the tests
 	TARN_SOAK=1 $(GO) test -count=1 -timeout 6h ./...
 
 mutants: ## every site of the object layer that protects data, taken out: a test must notice
-	$(GO) run ./trials/mutants
+	$(GO) run ./trials/mutants -table docs/mutants.md $(ARGS)
 
 data: ## the corpus: Debian's package descriptions with embeddings
 	@python="$$(corpus/setup.sh)" && "$${python##*$$'\n'}" corpus/build.py

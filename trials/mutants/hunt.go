@@ -19,6 +19,9 @@ type hunt struct {
 	past   catches
 	tell   func(format string, args ...any)
 	longer time.Duration // that a test may take with a mutant, above four times its usual time
+	notes  *notes
+
+	pastOnly bool // only the past catches are tried
 
 	mu      sync.Mutex
 	outcome []outcome
@@ -35,18 +38,50 @@ type outcome struct {
 
 // all hunts the given mutants, as many at once as there are processors.
 func (h *hunt) all(ctx context.Context, sites []*site) error {
-	h.outcome = make([]outcome, len(sites))
 	return atOnce(len(sites), func(i int) error {
 		o, err := h.one(ctx, sites[i])
 		if err != nil {
 			return err
 		}
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.outcome[i] = o
-		h.report(o)
-		return nil
+		return h.found(o)
 	})
+}
+
+// caught hunts by past catches, and gives what they do not catch any more.
+func (h *hunt) caught(ctx context.Context, sites []*site) (left []*site, err error) {
+	var mu sync.Mutex
+	err = atOnce(len(sites), func(i int) error {
+		o, err := h.one(ctx, sites[i])
+		if err == nil && o.caught {
+			return h.found(o)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		left = append(left, sites[i])
+		return err
+	})
+	slices.SortFunc(left, func(a, b *site) int { return a.id - b.id })
+	return left, err
+}
+
+// recalled takes over what was noted of sites, and gives the others.
+func (h *hunt) recalled(sites []*site) (left []*site) {
+	for _, s := range sites {
+		if o, ok := h.notes.known[s.key()]; ok {
+			h.outcome = append(h.outcome, o)
+		} else {
+			left = append(left, s)
+		}
+	}
+	return left
+}
+
+func (h *hunt) found(o outcome) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.outcome = append(h.outcome, o)
+	h.report(o)
+	return h.notes.add(o)
 }
 
 func (h *hunt) one(ctx context.Context, s *site) (outcome, error) {
@@ -76,7 +111,12 @@ func (h *hunt) order(s *site) []test {
 	var out []test
 	past, known := h.past[s.key()]
 	reached := h.reach[s.id]
-	if known && h.reach == nil { // a test that draws its input may need luck
+	switch {
+	case h.pastOnly && known:
+		return []test{past, past}
+	case h.pastOnly:
+		return nil
+	case known && h.reach == nil: // a test that draws its input may need luck
 		return []test{past, past, past, {dir: s.dir, name: ".*"}}
 	}
 	if i := slices.IndexFunc(reached, func(t test) bool { return t.dir == past.dir && t.name == past.name }); i >= 0 {

@@ -22,6 +22,8 @@ type settings struct {
 	sample int    // hunt so many mutants by their past catches alone; 0: all, by every test
 	seed   uint64 // of the sample
 	only   string // regexp over sites
+	notes  string // file of what was found so far, to go on from; "": none
+	table  string // file for what was found at every site, for readers; "": none
 }
 
 func main() {
@@ -31,6 +33,8 @@ func main() {
 	flag.IntVar(&o.sample, "sample", 0, "take out so many sites, drawn by -seed, and trust past catches; 0: all, with every test")
 	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the sample")
 	flag.StringVar(&o.only, "only", "", "a regular expression over sites")
+	flag.StringVar(&o.notes, "notes", "", "a file that keeps what is found, site by site: a run that was stopped goes on from it")
+	flag.StringVar(&o.table, "table", "", "write what was found at every site to this file, for readers")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -77,6 +81,10 @@ func hunted(ctx context.Context, o settings, tell func(string, ...any)) error {
 		return err
 	}
 	h := &hunt{suite: &suite{root: root, scratch: scratch, verbose: tell}, past: past, tell: tell, longer: 20 * time.Second}
+	if h.notes, err = openNotes(o.notes, sites); err != nil {
+		return err
+	}
+	defer h.notes.close()
 	chosen, err := choose(sites, o, past)
 	if err != nil {
 		return err
@@ -93,7 +101,10 @@ func hunted(ctx context.Context, o settings, tell func(string, ...any)) error {
 	err = h.verdict()
 	if o.sample == 0 {
 		h.past.keepOnly(sites)
-		return firstOf(err, h.past.write(catchesFile(root)))
+		err = firstOf(err, h.past.write(catchesFile(root)))
+	}
+	if o.table != "" {
+		err = firstOf(err, h.writeTable(o.table))
 	}
 	return err
 }
@@ -169,6 +180,8 @@ func (h *hunt) untried(sites []*site) []*site {
 // testsLongest is what a test may take to be used.
 const testsLongest = 90 * time.Second
 
+// thorough hunts every mutant: by what caught it before, and where that does not, by
+// every test that reaches it.
 func (h *hunt) thorough(ctx context.Context, overlay string, chosen, sites []*site) error {
 	dirs := []string{"objects"}
 	for _, s := range sites {
@@ -177,17 +190,21 @@ func (h *hunt) thorough(ctx context.Context, overlay string, chosen, sites []*si
 	dirs = append(dirs, furtherTests...)
 	slices.Sort(dirs)
 	dirs = slices.Compact(dirs)
-	h.tell("%d sites; building the tests of %d packages", len(sites), len(dirs))
+	h.tell("%d sites, %d of them noted; building the tests of %d packages", len(sites), len(h.notes.known), len(dirs))
 	if err := h.suite.build(ctx, overlay, dirs); err != nil {
 		return err
 	}
-	h.tell("running every test once")
-	reach, err := h.suite.survey(ctx, dirs, testsLongest)
-	if err != nil {
+	h.pastOnly = true
+	left, err := h.caught(ctx, h.recalled(chosen))
+	if err != nil || len(left) == 0 {
 		return err
 	}
-	h.reach = reach
-	return h.all(ctx, chosen)
+	h.pastOnly = false
+	h.tell("%d sites are left; running every test once", len(left))
+	if h.reach, err = h.suite.survey(ctx, dirs, testsLongest); err != nil {
+		return err
+	}
+	return h.all(ctx, left)
 }
 
 // furtherTests drive the layer from outside it. TARN_TRIAL makes them short.
