@@ -26,7 +26,7 @@ type PackReport struct {
 const (
 	packBlobsMax   = 900       // of one stripe: their swaps are one transaction
 	packValuesMax  = 768 << 10 // bytes of their keys and values
-	packShardLeast = 64 << 10  // of a data shard: a smaller rest of a bucket waits for more
+	packShardLeast = 64 << 10  // of a data shard, unless Options.PackBytesMin says otherwise
 	packPage       = 20_000    // values that are looked at before what was found is packed
 	packReads      = 16        // blobs that are read at once
 )
@@ -204,7 +204,7 @@ func (p *packer) add(ctx context.Context, item index.Item) error {
 // finish packs what a bucket still has, unless it is so little that it had better
 // wait for more where it is.
 func (p *packer) finish(ctx context.Context) error {
-	for p.bytes >= int64(p.s.o.DataShards*packShardLeast) || p.urgent && p.bytes > 0 {
+	for p.bytes >= p.s.o.PackBytesMin || p.urgent && p.bytes > 0 {
 		if err := p.stripe(ctx); err != nil {
 			return err
 		}

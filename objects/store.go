@@ -42,6 +42,7 @@ type Options struct {
 	RepairPause     time.Duration // between two background repairs; default 5 s
 	SweepPause      time.Duration // between two background sweeps; default 10 min
 	PackPause       time.Duration // between two looks at what is to be packed; default 10 s
+	PackBytesMin    int64         // of a bucket's small blobs: fewer wait for more where they are; default 64 KiB × DataShards
 	TidyRate        int64         // bytes a second that packing, reclamation and balance move; default 64 MiB
 	BalancePause    time.Duration // between two looks at how even the drives are; default 1 h
 	Audit           time.Duration // in which every byte of every drive is read once; default 14 days
@@ -76,6 +77,7 @@ func (o *Options) setDefaults() {
 	set(&o.checkpointInRoot, checkpointInRoot)
 	set(&o.balanceLeast, balanceLeast)
 	set(&o.PackPause, 10*time.Second)
+	set(&o.PackBytesMin, int64(o.DataShards)*packShardLeast)
 	set(&o.TidyRate, 64<<20)
 	set(&o.BalancePause, time.Hour)
 	set(&o.Audit, 14*24*time.Hour)

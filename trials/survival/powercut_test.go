@@ -25,6 +25,7 @@ type point struct {
 	disk          *hosttest.Disk
 	before, after string   // either may be seen
 	damaged       []string // drives that may lack something already
+	shared        bool     // small blobs share stripes
 	again         bool     // it comes of a cut while another point recovered
 }
 
@@ -69,13 +70,16 @@ func (p *point) String() string {
 
 // recovery opens points and looks.
 type recovery struct {
-	points, cutAgain, worse, mended atomic.Int64
-	failed                          func(format string, args ...any)
+	points, shared, cutAgain, worse, mended atomic.Int64
+	failed                                  func(format string, args ...any)
 }
 
 // check is what a store must be after a power cut.
 func (c *recovery) check(p point) {
 	c.points.Add(1)
+	if p.shared {
+		c.shared.Add(1)
+	}
 	r := rand.New(rand.NewPCG(uint64(p.seed), 11))
 	c.harm(&p, r)
 	if !p.again && r.IntN(10) == 0 {
@@ -241,6 +245,6 @@ func TestNoPowerCutLosesOrTearsAnything(t *testing.T) {
 		}
 	}()
 	took := time.Since(begun)
-	t.Logf("%d power cuts (%d of them in a recovery, %d with %d more drives lost or rotten) in %d requests of %d worlds; %d stripes packed, %d repairs; %.0f/s",
-		c.points.Load(), c.cutAgain.Load(), c.worse.Load(), parity, requests, worlds, packed, c.mended.Load(), float64(c.points.Load())/took.Seconds())
+	t.Logf("%d power cuts (%d of them in a recovery, %d with %d more drives lost or rotten) in %d requests of %d worlds; %d stripes packed, %d cuts with such alive, %d repairs; %.0f/s",
+		c.points.Load(), c.cutAgain.Load(), c.worse.Load(), parity, requests, worlds, packed, c.shared.Load(), c.mended.Load(), float64(c.points.Load())/took.Seconds())
 }

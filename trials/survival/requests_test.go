@@ -3,6 +3,7 @@ package survival
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/tarnlake/tarn/objects"
@@ -76,6 +77,21 @@ func (w *world) delete() request {
 	c := w.conditions(key)
 	return both(fmt.Sprintf("delete %s, %+v", key, c), func(ctx context.Context, s objectstest.Store) error {
 		_, err := s.Delete(ctx, objects.DeleteRequest{Bucket: bucket, Key: key, Conditions: c})
+		return err
+	})
+}
+
+// deleteSome deletes several objects in one transaction.
+func (w *world) deleteSome() request {
+	var rs []objects.DeleteRequest
+	for _, i := range w.r.Perm(len(keys))[:2+w.r.IntN(3)] {
+		rs = append(rs, objects.DeleteRequest{Bucket: bucket, Key: keys[i]})
+	}
+	return both(fmt.Sprintf("delete %d objects from %s on", len(rs), rs[0].Key), func(ctx context.Context, s objectstest.Store) error {
+		outcomes, err := s.DeleteMany(ctx, bucket, rs)
+		for _, o := range outcomes {
+			err = errors.Join(err, o.Err)
+		}
 		return err
 	})
 }
@@ -180,8 +196,10 @@ func (w *world) request() request {
 	switch n := w.r.IntN(20); {
 	case n < 9:
 		return w.put()
-	case n < 12:
+	case n < 11:
 		return w.delete()
+	case n < 12:
+		return w.deleteSome()
 	case n < 14:
 		return w.copy()
 	case n < 15:

@@ -99,6 +99,9 @@ func (w *world) pack() error {
 	if err == nil {
 		err = w.sweep()
 	}
+	w.mu.Lock()
+	w.mu.shared = w.store.Tidiness().SharedBytes > 0 || packed.Stripes > 0
+	w.mu.Unlock()
 	if len(w.failing) > 0 || w.readOnly(err) {
 		return nil // drives that fail take nothing
 	}
@@ -175,8 +178,22 @@ func (w *world) pull() error {
 	return nil
 }
 
+// lock makes a drive's file system read-only until heal.
+func (w *world) lock() error {
+	d, ok := w.spareDrive()
+	if !ok {
+		w.heal()
+		return w.mend()
+	}
+	w.failing[d] = true
+	d += "/"
+	w.locked.Store(&d)
+	return nil
+}
+
 // heal brings back the drives that failed. Extents that they retired stay so.
 func (w *world) heal() {
+	w.locked.Store(nil)
 	for d := range w.failing {
 		w.disk.Fail(d, nil)
 		delete(w.failing, d)
@@ -211,7 +228,7 @@ func rotten(disk *hosttest.Disk, d string, r *rand.Rand) {
 
 // live makes one request, or lets something happen.
 func (w *world) live() {
-	switch n := w.r.IntN(60); {
+	switch n := w.r.IntN(64); {
 	case n < 44:
 		w.do(w.request())
 	case n < 47:
@@ -227,9 +244,13 @@ func (w *world) live() {
 	case n < 58:
 		w.between("a drive fails", w.pull)
 	case n < 59:
+		w.between("a drive is read-only", w.lock)
+	case n < 60:
 		w.between("the drives are well", func() error { w.heal(); return w.mend() })
-	default:
+	case n < 61:
 		w.between("a drive rots", w.rot)
+	default:
+		w.between("pack", w.pack)
 	}
 }
 

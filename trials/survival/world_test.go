@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -102,7 +103,7 @@ func hostOn(disk *hosttest.Disk, seed int64) *host.Host {
 
 func options(h *host.Host) objects.Options {
 	return objects.Options{
-		Host: h, Drives: folders, AutoFormat: true, PartBytesMin: partMin, StageKept: stageKept,
+		Host: h, Drives: folders, AutoFormat: true, PartBytesMin: partMin, PackBytesMin: 1, StageKept: stageKept,
 		ExtentBytes: extentBytes, CacheBytes: 256 << 10, CheckpointBytes: 8 << 10,
 		DriveTimeout: 3 * never, HedgeDelay: never, RepairPause: 9 * never, SweepPause: 9 * never, AuditPause: 9 * never, PackPause: 9 * never,
 	}
@@ -175,14 +176,16 @@ type world struct {
 	log   []string // of requests
 
 	uploads []twin
-	failing map[string]bool // drives whose every operation fails
-	points  *points         // where forks go; nil: nowhere
+	failing map[string]bool        // drives whose every operation fails
+	locked  atomic.Pointer[string] // the folder of a drive that takes no change
+	points  *points                // where forks go; nil: nowhere
 	forks   atomic.Int64
 	packed  int64 // stripes of small blobs
 
 	mu struct {
 		sync.Mutex
 		before, after string          // what may be seen at this moment
+		shared        bool            // stripes of small blobs live, as the last look at the index saw it
 		damaged       map[string]bool // drives that may lack what was written to them, or have it wrong
 	}
 }
@@ -230,6 +233,9 @@ func (w *world) operation(op hosttest.Op) error {
 	if op.Kind.Changes() && w.points != nil {
 		w.fork()
 	}
+	if at := w.locked.Load(); at != nil && op.Kind.Changes() && strings.HasPrefix(op.Path, *at) {
+		return syscall.EROFS
+	}
 	return nil
 }
 
@@ -238,6 +244,7 @@ func (w *world) fork() {
 	n := w.forks.Add(1)
 	p := point{world: w.seed, number: n, seed: w.seed<<20 + n}
 	w.mu.Lock()
+	p.shared = w.mu.shared
 	p.before, p.after = w.mu.before, w.mu.after
 	for d := range w.mu.damaged {
 		p.damaged = append(p.damaged, d)
