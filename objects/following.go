@@ -124,7 +124,7 @@ func (f *following) changed(ctx context.Context, through index.Position) (change
 		maps.Copy(taken.keys, f.now.keys)
 		taken.ranges = append(taken.ranges, f.now.ranges...)
 		f.now = changes{keys: map[string]index.Position{}}
-		done, err, news := f.at.Covers(through), f.err, f.news
+		done, err := f.at.Covers(through), f.err
 		if done || err != nil {
 			f.keepLater(&taken, through)
 			f.mu.Unlock()
@@ -134,7 +134,7 @@ func (f *following) changed(ctx context.Context, through index.Position) (change
 			return taken, err
 		}
 		f.stir() // there is room
-		news = f.news
+		news := f.news
 		f.mu.Unlock()
 		select {
 		case <-news:
