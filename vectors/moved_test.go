@@ -37,7 +37,11 @@ func TestRowsThatWereRewrittenAreFoundOnceByTheirWords(t *testing.T) {
 	if !stale {
 		t.Fatal("no segment has a block that does not count: nothing was tried")
 	}
-	keys := keysOf(query(t, e, "docs", Request{Texts: []TextQuery{{"words", "common"}}, TopK: TopKMax}))
+	a := query(t, e, "docs", Request{Texts: []TextQuery{{"words", "common"}}, TopK: n})
+	if a.Explain.TextMatches != int64(n) {
+		t.Errorf("%d vectors, %d rows with the word", n, a.Explain.TextMatches)
+	}
+	keys := keysOf(a)
 	slices.Sort(keys)
 	if got := len(slices.Compact(slices.Clone(keys))); len(keys) != n || got != n {
 		t.Errorf("%d vectors, %d hits, %d different ones", n, len(keys), got)
