@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -36,7 +37,7 @@ func main() {
 	flag.StringVar(&o.notes, "notes", "", "a file that keeps what is found, site by site: a run that was stopped goes on from it")
 	flag.StringVar(&o.table, "table", "", "write what was found at every site to this file, for readers")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	tell := func(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 	if err := hunted(ctx, o, tell); err != nil {
@@ -95,16 +96,13 @@ func hunted(ctx context.Context, o settings, tell func(string, ...any)) error {
 	} else {
 		err = h.thorough(ctx, overlay, chosen, sites)
 	}
-	if err != nil {
-		return err
-	}
-	err = h.verdict()
+	err = firstOf(err, h.verdict())
 	if o.sample == 0 {
 		h.past.keepOnly(sites)
 		err = firstOf(err, h.past.write(catchesFile(root)))
 	}
 	if o.table != "" {
-		err = firstOf(err, h.writeTable(o.table))
+		err = firstOf(err, h.writeTable(o.table, sites))
 	}
 	return err
 }
@@ -187,7 +185,6 @@ func (h *hunt) thorough(ctx context.Context, overlay string, chosen, sites []*si
 	for _, s := range sites {
 		dirs = append(dirs, s.dir)
 	}
-	dirs = append(dirs, furtherTests...)
 	slices.Sort(dirs)
 	dirs = slices.Compact(dirs)
 	h.tell("%d sites, %d of them noted; building the tests of %d packages", len(sites), len(h.notes.known), len(dirs))
@@ -200,6 +197,10 @@ func (h *hunt) thorough(ctx context.Context, overlay string, chosen, sites []*si
 		return err
 	}
 	h.pastOnly = false
+	if err := h.suite.build(ctx, overlay, furtherTests); err != nil {
+		return err
+	}
+	dirs = append(dirs, furtherTests...)
 	h.tell("%d sites are left; running every test once", len(left))
 	if h.reach, err = h.suite.survey(ctx, dirs, testsLongest); err != nil {
 		return err

@@ -64,14 +64,22 @@ func (n *notes) close() {
 	}
 }
 
-// writeTable tells readers what was found, by site.
-func (h *hunt) writeTable(name string) error {
-	slices.SortFunc(h.outcome, func(a, b outcome) int { return cmp.Compare(a.site.id, b.site.id) })
+// writeTable tells readers what was found, by site; also of a run that was stopped.
+func (h *hunt) writeTable(name string, sites []*site) error {
+	all := slices.Clone(h.outcome)
+	for _, s := range sites {
+		if !slices.ContainsFunc(all, func(o outcome) bool { return o.site == s }) {
+			all = append(all, outcome{site: s, tests: -1})
+		}
+	}
+	slices.SortFunc(all, func(a, b outcome) int { return cmp.Compare(a.site.id, b.site.id) })
 	var b strings.Builder
 	b.WriteString(tableHead)
-	for _, o := range h.outcome {
+	for _, o := range all {
 		found := "**no test fails**"
 		switch {
+		case o.tests < 0:
+			found = "not tried in this run"
 		case o.caught:
 			found = "`" + o.by.dir + "` " + o.by.name
 		case o.reason != "":
@@ -89,7 +97,7 @@ Every place in the object layer that protects data (a sync, a comparison of a ch
 or an identity, a condition of a transaction, a swap, a pin) was taken out of the layer,
 one at a time, and the tests were run until one failed. This table is what ` + "`make mutants`" + `
 wrote; it ends with an error where a site is left that no test misses and that is not
-proven redundant. A few sites, others each time, are tried in every run of the tests.
+proven redundant, and a run that was stopped says which sites it did not reach. A few sites, others each time, are tried in every run of the tests.
 
 | Where | Kind | What was taken out | What failed without it |
 |---|---|---|---|

@@ -36,7 +36,7 @@ func (s *suite) binary(dir string) string {
 // build compiles the tests of packages, all mutants in them.
 func (s *suite) build(ctx context.Context, overlay string, dirs []string) error {
 	for _, dir := range dirs {
-		c := exec.CommandContext(ctx, "go", "test", "-c", "-overlay", overlay, "-o", s.binary(dir), "./"+dir)
+		c := exec.CommandContext(ctx, "go", "test", "-c", "-vet=off", "-overlay", overlay, "-o", s.binary(dir), "./"+dir)
 		c.Dir = s.root
 		if out, err := c.CombinedOutput(); err != nil {
 			return fmt.Errorf("build the tests of %s: %w\n%s", dir, err, out)
