@@ -69,7 +69,7 @@ func (h *hunt) writeTable(name string, sites []*site) error {
 	all := slices.Clone(h.outcome)
 	for _, s := range sites {
 		if !slices.ContainsFunc(all, func(o outcome) bool { return o.site == s }) {
-			all = append(all, outcome{site: s, tests: -1})
+			all = append(all, outcome{site: s, tests: -1, reason: redundant[s.key()]})
 		}
 	}
 	slices.SortFunc(all, func(a, b outcome) int { return cmp.Compare(a.site.id, b.site.id) })
@@ -78,12 +78,12 @@ func (h *hunt) writeTable(name string, sites []*site) error {
 	for _, o := range all {
 		found := "**no test fails**"
 		switch {
-		case o.tests < 0:
-			found = "not tried in this run"
 		case o.caught:
 			found = "`" + o.by.dir + "` " + o.by.name
 		case o.reason != "":
 			found = "redundant: " + o.reason
+		case o.tests < 0:
+			found = "not tried in this run"
 		}
 		text := strings.ReplaceAll(o.site.text, "|", "\\|")
 		fmt.Fprintf(&b, "| %s `%s` | %s | `%s` | %s |\n", o.site.file, o.site.function, o.site.rule, text, found)
