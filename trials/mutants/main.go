@@ -181,6 +181,7 @@ const testsLongest = 90 * time.Second
 // thorough hunts every mutant: by what caught it before, and where that does not, by
 // every test that reaches it.
 func (h *hunt) thorough(ctx context.Context, overlay string, chosen, sites []*site) error {
+	fresh := h.recalled(chosen)
 	dirs := []string{"objects"}
 	for _, s := range sites {
 		dirs = append(dirs, s.dir)
@@ -192,7 +193,7 @@ func (h *hunt) thorough(ctx context.Context, overlay string, chosen, sites []*si
 		return err
 	}
 	h.pastOnly = true
-	left, err := h.caught(ctx, h.recalled(chosen))
+	left, err := h.caught(ctx, fresh)
 	if err != nil || len(left) == 0 {
 		return err
 	}
