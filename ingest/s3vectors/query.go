@@ -29,6 +29,7 @@ type queryInput struct {
 	Mode     string          `json:"queryMode"`
 	Metadata bool            `json:"returnMetadata"`
 	Distance bool            `json:"returnDistance"`
+	Scores   bool            `json:"returnScores"`
 	Next     string          `json:"nextToken"`
 }
 
@@ -81,7 +82,11 @@ func queryVectors(c *call) (any, error) {
 		return nil, err
 	}
 	hits, next := hitPage(answer.Hits, after)
-	out := map[string]any{"vectors": wireHits(hits, in.Metadata, in.Distance && values != nil), "distanceMetric": info.Metric.String()}
+	wired := wireHits(hits, in.Metadata, in.Distance && values != nil)
+	if in.Scores {
+		in.score(wired, hits)
+	}
+	out := map[string]any{"vectors": wired, "distanceMetric": info.Metric.String()}
 	if next != "" {
 		out["nextToken"] = tokenOf(listing, next)
 	}
@@ -93,6 +98,36 @@ func (in *queryInput) texts() (texts []vectors.TextQuery) {
 		texts = append(texts, vectors.TextQuery{Field: t.Key, Text: t.Text})
 	}
 	return texts
+}
+
+// scores of a hit: BM25's where one field was asked alone, else what the rankings were
+// fused to.
+type scores struct {
+	Fused    *float64    `json:"fused,omitempty"`
+	BM25     []bm25Score `json:"bm25Scores,omitempty"`
+	Distance *float64    `json:"vectorDistance,omitempty"`
+}
+
+type bm25Score struct {
+	Key   string  `json:"metadataKey"`
+	Score float64 `json:"score"`
+}
+
+func (in *queryInput) score(out []outputVector, hits []vectors.Hit) {
+	for i := range hits {
+		s := &scores{}
+		if in.Query != nil {
+			distance := float64(hits[i].Distance)
+			s.Distance = &distance
+		}
+		switch {
+		case len(in.Texts) == 1 && in.Query == nil:
+			s.BM25 = []bm25Score{{in.Texts[0].Key, hits[i].Score}}
+		case len(in.Texts) > 0:
+			s.Fused = &hits[i].Score
+		}
+		out[i].Scores = s
+	}
 }
 
 // queryListing tells one query from all others, for its tokens.

@@ -35,6 +35,7 @@ type outputVector struct {
 	Data     *outputData     `json:"data,omitempty"`
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 	Distance *float32        `json:"distance,omitempty"`
+	Scores   *scores         `json:"scores,omitempty"`
 }
 
 // target is the index that a call is about, authorized. A call that reads vectors

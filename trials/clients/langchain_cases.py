@@ -91,9 +91,35 @@ class NewestBoto3(unittest.TestCase):
         said = self.refused("ValidationException", self.v.update_index_mode, **self.where, indexMode="CLASSIC")
         self.assertEqual([f["path"] for f in said["fieldList"]], ["indexMode"])
 
-    def test_full_text_is_refused_by_name(self):
-        said = self.refused("ValidationException", self.v.query_vectors, **self.where, topK=1, queryTexts=[{"text": "x", "metadataKey": "t"}])
-        self.assertEqual([f["path"] for f in said["fieldList"]], ["queryTexts"])
+    def test_full_text(self):
+        of = {"vectorBucketName": self.bucket, "indexName": "pages"}
+        self.v.create_index(**of, dataType="float32", dimension=2, distanceMetric="euclidean",
+                            metadataConfiguration={"textSearchConfigurations": [{"metadataKey": "text"}]})
+        self.v.put_vectors(**of, vectors=[
+            {"key": key, "data": {"float32": [i, 0]}, "metadata": {"text": text, "title": title}} for i, (key, text, title) in enumerate([
+                ("fox", "the quick brown fox", "animals"), ("dog", "a lazy dog and a fox", "animals"), ("sea", "waves of the sea", "water")])])
+
+        def found(**how):
+            return [v["key"] for v in self.v.query_vectors(**of, topK=3, **how)["vectors"]]
+
+        words = [{"text": "fox quick", "metadataKey": "text"}]
+        self.assertEqual(found(queryTexts=words), ["fox", "dog"])
+        self.assertEqual(found(queryTexts=words, filter={"title": "water"}), [])
+        self.assertEqual(set(found(queryTexts=words, queryVector={"float32": [2, 0]})), {"fox", "dog", "sea"})
+        scored = self.v.query_vectors(**of, topK=1, queryTexts=words, returnScores=True)["vectors"][0]
+        self.assertEqual([s["metadataKey"] for s in scored["scores"]["bm25Scores"]], ["text"])
+        self.assertGreater(scored["scores"]["bm25Scores"][0]["score"], 0)
+        fused = self.v.query_vectors(**of, topK=1, queryTexts=words, queryVector={"float32": [0, 0]}, returnScores=True)["vectors"][0]
+        self.assertEqual((fused["key"], fused["scores"]["vectorDistance"]), ("fox", 0))
+        self.assertGreater(fused["scores"]["fused"], 0)
+
+        elsewhere = [{"text": "animals", "metadataKey": "title"}]
+        said = self.refused("ValidationException", self.v.query_vectors, **of, topK=1, queryTexts=elsewhere)
+        self.assertEqual([f["path"] for f in said["fieldList"]], ["queryTexts[0].metadataKey"])
+        self.v.update_metadata_configuration(**of, add={"textSearchConfigurations": [{"metadataKey": "title"}]})
+        self.assertEqual(set(found(queryTexts=elsewhere)), {"fox", "dog"})
+        kept = self.v.get_index(**of)["index"]["metadataConfiguration"]["textSearchConfigurations"]
+        self.assertEqual({k["metadataKey"] for k in kept}, {"text", "title"})
 
     def test_query_pages(self):
         for first in range(0, 1200, 300):
