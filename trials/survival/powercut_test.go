@@ -65,7 +65,7 @@ func (p *point) String() string {
 	if p.again {
 		again = ", in the recovery from it"
 	}
-	return fmt.Sprintf("world %d, power cut before operation %d%s", p.world, p.number, again)
+	return fmt.Sprintf("world %d, power cut before operation %d%s, drives harmed %q", p.world, p.number, again, p.damaged)
 }
 
 // recovery opens points and looks.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -29,7 +30,8 @@ func (w *world) between(name string, act func() error) {
 	}
 }
 
-// mend repairs until nothing is missing; then no drive counts as damaged.
+// mend repairs until nothing is missing; then no drive counts as damaged but those
+// that take no writes, without which stripes may be written.
 func (w *world) mend() error {
 	if len(w.failing) > 0 {
 		return nil
@@ -40,6 +42,11 @@ func (w *world) mend() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	clear(w.mu.damaged)
+	for _, d := range w.store.Drives() {
+		if d.State != objects.DriveWell && slices.Contains(folders, d.Path) {
+			w.mu.damaged[d.Path] = true
+		}
+	}
 	return nil
 }
 
@@ -102,7 +109,7 @@ func (w *world) pack() error {
 	w.mu.Lock()
 	w.mu.shared = w.store.Tidiness().SharedBytes > 0 || packed.Stripes > 0
 	w.mu.Unlock()
-	if len(w.failing) > 0 || w.readOnly(err) {
+	if len(w.failing) > 0 || w.readOnly(err, 1) { // a stripe of small blobs is not written without all of its shards
 		return nil // drives that fail take nothing
 	}
 	return err

@@ -285,7 +285,7 @@ func (w *world) do(r request) {
 			r.done()
 		}
 	case err != nil && want != nil:
-	case err != nil && (len(w.failing) > 0 || w.readOnly(err)):
+	case err != nil && (len(w.failing) > 0 || w.readOnly(err, parity)):
 		w.settle(err, next, before, after)
 	default:
 		w.fatal("%s: %v, model %v", r.name, err, want)
@@ -299,12 +299,12 @@ func (w *world) do(r request) {
 	}
 }
 
-// readOnly is a refusal that m drives explain which came to harm: one that was
+// readOnly is a refusal that so many drives explain which came to harm: one that was
 // emptied or has failed takes no writes until it is looked at again.
-func (w *world) readOnly(err error) bool {
+func (w *world) readOnly(err error, harmed int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return len(w.mu.damaged) >= parity && errors.Is(err, objects.ErrReadOnly)
+	return len(w.mu.damaged) >= harmed && errors.Is(err, objects.ErrReadOnly)
 }
 
 // settle finds out what a request did that failed because of drives.
