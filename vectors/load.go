@@ -181,7 +181,7 @@ func (o *opened) catchUp(ctx context.Context, at index.Position) error {
 		waiting := o.mu.loading
 		o.mu.loading = nil
 		if len(waiting) == 0 {
-			o.mu.loaded = true
+			o.mu.loaded, o.mu.at = true, at
 			o.mu.Unlock()
 			return nil
 		}

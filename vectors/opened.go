@@ -36,6 +36,7 @@ type opened struct {
 		sync.RWMutex
 		loading []pending // entries that came while loading; nil afterwards
 		loaded  bool
+		at      index.Position // of the snapshot that was loaded: the follower may still be on its way there
 		view    *view
 		seq     uint64                       // version of the last entry applied
 		sources map[objects.VersionID]uint64 // dead sources, and the entry that told of it; grows, and is replaced where it shrinks
@@ -64,14 +65,23 @@ func (o *opened) isStale() bool {
 
 // apply takes the changes of one entry. It is called by the follower only.
 func (o *opened) apply(ctx context.Context, entry *index.Entry, changes []change) error {
-	o.mu.Lock()
-	if !o.mu.loaded {
-		o.mu.loading = append(o.mu.loading, pending{entry.Position, entry.Version, changes})
-		o.mu.Unlock()
+	if o.waits(entry, changes) {
 		return nil
 	}
-	o.mu.Unlock()
 	return o.applyChanges(ctx, entry.Version, changes)
+}
+
+// waits reports whether an entry is not to be applied now: not yet, while loading, or not at all,
+// where what was loaded has it. A snapshot may be ahead of the follower; an entry that were taken
+// twice would leave its rows twice.
+func (o *opened) waits(entry *index.Entry, changes []change) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.mu.loaded {
+		o.mu.loading = append(o.mu.loading, pending{entry.Position, entry.Version, changes})
+		return true
+	}
+	return o.mu.at.Covers(entry.Position)
 }
 
 func (o *opened) applyChanges(ctx context.Context, version uint64, changes []change) error {

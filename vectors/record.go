@@ -356,7 +356,9 @@ func decodeUpkeepRecord(b []byte) (u upkeepRecord, err error) {
 }
 
 // rowFileRecord: rows 4, first id 8, last id 8, list of runs (gap after the last
-// run as a uvarint, count as a uvarint), detail. Its envelope holds the blobs.
+// run as a uvarint, count as a uvarint), detail. Its envelope holds the blobs. Early
+// releases could write a row twice: then a run begins with the last id of the one before, which is
+// a gap of 2^64-1.
 type rowFileRecord struct {
 	file RowFile // without its blobs
 	runs []run
@@ -418,7 +420,7 @@ func decodeRowFileRecord(b []byte) (r rowFileRecord, err error) {
 	last, rows := r.file.FirstID, 0
 	for i := range r.runs {
 		gap, count := f.uvarint(), f.uvarint()
-		if count == 0 || count > recordListMax || gap > math.MaxUint64-last || last+gap > math.MaxUint64-count {
+		if twice := gap == math.MaxUint64 && i > 0; !twice && gap > math.MaxUint64-last || count == 0 || count > recordListMax || last+gap > math.MaxUint64-count {
 			f.fail("run %d is empty or too long", i)
 			break
 		}

@@ -104,6 +104,20 @@ func TestRowsAreFoundByTheirIDs(t *testing.T) {
 	}
 }
 
+// What early releases wrote where rows were in memory twice is read.
+func TestRowsThatWereWrittenTwiceAreFound(t *testing.T) {
+	r := rowFileRecord{file: RowFile{Rows: 7, FirstID: 5, LastID: 8}, runs: runsOf([]uint64{5, 5, 6, 6, 7, 7, 8})}
+	got, err := decodeRowFileRecord(r.encode())
+	if err != nil || !reflect.DeepEqual(got.runs, r.runs) {
+		t.Fatalf("decodes to %+v, %v", got, err)
+	}
+	for id, want := range map[uint64]int{5: 0, 6: 2, 7: 4, 8: 6} {
+		if at, ok := got.place(id); !ok || at != want {
+			t.Errorf("id %d is in place %d, %v; want %d", id, at, ok, want)
+		}
+	}
+}
+
 func FuzzRecords(f *testing.F) {
 	for i, r := range records {
 		b, _ := hex.DecodeString(r.bytes)

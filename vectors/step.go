@@ -3,6 +3,7 @@ package vectors
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -286,6 +287,9 @@ func (s *stepping) writeSegment(ctx context.Context) error {
 	return nil
 }
 
+// errMemory: the index in memory cannot be what the store holds. Nothing of it may be written.
+var errMemory = errors.New("vectors: memory is wrong")
+
 const entryBytes = 24 // of a directory entry in memory
 
 // writeRows keeps the rows that come from the tail where others can read them.
@@ -294,6 +298,11 @@ func (s *stepping) writeRows(ctx context.Context) error {
 		return nil
 	}
 	slices.SortFunc(s.fresh, func(a, b segment.Row) int { return compareVersions(a.ID, b.ID) })
+	for i := range s.fresh[1:] {
+		if id := s.fresh[i].ID; id == s.fresh[i+1].ID {
+			return fmt.Errorf("%w: vector %d is twice in the tail", errMemory, id)
+		}
+	}
 	rows, ids := make([]Row, len(s.fresh)), make([]uint64, len(s.fresh))
 	for i, r := range s.fresh {
 		ids[i] = r.ID

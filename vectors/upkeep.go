@@ -108,6 +108,9 @@ func (o *opened) keepUp(ctx context.Context, all bool) error {
 				o.e.forget(o)
 			}
 		case err != nil:
+			if errors.Is(err, errMemory) {
+				o.e.forget(o) // what is loaded anew is right
+			}
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
