@@ -149,7 +149,7 @@ var errMoved = errors.New("vectors: row moved")
 // rows moved under it.
 func (e *Engine) steady(ctx context.Context, bucket, name string, f func(*opened) error) error {
 	var err error
-	for range 8 {
+	for range attemptsMax {
 		if err = e.barrier(ctx); err != nil {
 			return err
 		}

@@ -10,7 +10,6 @@ import (
 	"sort"
 	"sync"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -283,6 +282,7 @@ func TestConcurrentWritersAreNeverMissed(t *testing.T) {
 	s := newMemoryStore(t, 11)
 	engines := []*Engine{openEngine(t, Options{Store: s, Tuning: small}), openEngine(t, Options{Store: s, Tuning: small})}
 	create(t, engines[0], Spec{Name: "docs", Dimension: 8, Metric: distance.Euclidean, Texts: []string{"round"}})
+	written := make(chan struct{}, 1) // a round: everything is moved, but not so often that nobody reads on one processor
 	var writers sync.WaitGroup
 	for w := range 4 {
 		writers.Go(func() {
@@ -291,19 +291,17 @@ func TestConcurrentWritersAreNeverMissed(t *testing.T) {
 				if !writeAndLook(t, engines, w, i, rng) {
 					return
 				}
+				select {
+				case written <- struct{}{}:
+				default:
+				}
 			}
 		})
 	}
 	var repairer sync.WaitGroup
-	written := make(chan struct{})
 	repairer.Go(func() {
-		for {
-			select {
-			case <-written:
-				return
-			case <-time.After(time.Millisecond):
-				s.repair(t)
-			}
+		for range written {
+			s.repair(t)
 		}
 	})
 	writers.Wait()

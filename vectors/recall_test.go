@@ -161,6 +161,34 @@ func TestRecallSurvivesTheReplacementOfEveryVector(t *testing.T) {
 	t.Logf("%d neighbourhoods, %d segments, %d superseded, %d probes, recall %.4f", info.Neighbourhoods, info.Segments, info.Superseded, info.Probes, sum/50)
 }
 
+// A few vectors far from all others keep a centroid for themselves; the others are divided all the same.
+func TestNeighbourhoodsDivideBesideAFewFarVectors(t *testing.T) {
+	const target = 50
+	for seed := range int64(5) {
+		rng := rand.New(rand.NewPCG(uint64(seed), 51))
+		e := openEngine(t, Options{Store: newMemoryStore(t, seed), Tuning: Tuning{YoungRows: 30, Target: target}})
+		create(t, e, Spec{Name: "docs", Dimension: 8, Metric: distance.Euclidean})
+		data := make([][]float32, 2*target+target/4)
+		for i := range data {
+			data[i] = randomVector(rng, 8)
+			if i%30 == 29 {
+				data[i][0] += 1000
+			}
+		}
+		pushAll(t, e, "docs", data[:target+target/5], nil) // one neighbourhood
+		must(t, e.Flush(background))
+		pushAll(t, e, "docs", data, nil) // folded into it, which is then divided
+		must(t, e.Flush(background))
+		_, m, err := e.current(background, bucket, "docs")
+		must(t, err)
+		for _, h := range m.homes {
+			if h.rows > 2*target {
+				t.Errorf("seed %d: %d of %d rows are in one neighbourhood", seed, h.rows, m.rows)
+			}
+		}
+	}
+}
+
 func TestManyTimesTheSameVector(t *testing.T) {
 	e := openEngine(t, Options{Store: newMemoryStore(t, 41), Tuning: small})
 	create(t, e, Spec{Name: "docs", Dimension: 3})

@@ -157,6 +157,10 @@ func (s *stepping) centroidsOf(ctx context.Context, rows []segment.Row, k int) (
 	return navigate.Cluster(ctx, spec.Metric, matrix, spec.Dimension, k, s.rng)
 }
 
+// dividesMax bounds how often a division is tried, each time with one centroid more: a few rows far away
+// keep one for themselves, and two centroids then do not divide the rest.
+const dividesMax = 4
+
 // divide puts several centroids in the place of one, unless few enough rows are
 // alive, or nearly all of them would follow a single new centroid.
 func (s *stepping) divide(ctx context.Context, id uint32) error {
@@ -169,28 +173,39 @@ func (s *stepping) divide(ctx context.Context, id uint32) error {
 	if len(rows) <= 2*s.o.e.o.Tuning.Target {
 		return nil
 	}
-	spec := &s.o.rec.spec
-	centroids, err := s.centroidsOf(ctx, rows, max(2, s.o.homesFor(len(rows))))
-	if err != nil {
-		return err
+	for try := range dividesMax {
+		centroids, err := s.centroidsOf(ctx, rows, max(2, s.o.homesFor(len(rows)))+try)
+		if err != nil {
+			return err
+		}
+		if c, sizes := s.divided(rows, centroids); slices.Max(sizes)*10 <= len(rows)*9 {
+			s.replace(id, c, sizes)
+			return nil
+		}
 	}
-	n := len(centroids) / spec.Dimension
-	ids := make([]uint32, n)
+	if s.o.upkeep.stubborn == nil {
+		s.o.upkeep.stubborn = map[uint32]int{}
+	}
+	s.o.upkeep.stubborn[id] = len(rows)
+	return nil
+}
+
+// divided counts the rows that would follow each of some centroids.
+func (s *stepping) divided(rows []segment.Row, centroids []float32) (*navigate.Centroids, []int) {
+	spec := &s.o.rec.spec
+	ids := make([]uint32, len(centroids)/spec.Dimension)
 	for i := range ids {
 		ids[i] = uint32(i)
 	}
-	c := navigate.New(spec.Metric, spec.Dimension, ids, centroids)
-	sizes := make([]int, n)
+	c, sizes := navigate.New(spec.Metric, spec.Dimension, ids, centroids), make([]int, len(ids))
 	for i := range rows {
 		sizes[c.Nearest(directed(spec, rows[i].Vector, rows[i].Inverse), nil)]++
 	}
-	if n < 2 || slices.Max(sizes)*10 > len(rows)*9 {
-		if s.o.upkeep.stubborn == nil {
-			s.o.upkeep.stubborn = map[uint32]int{}
-		}
-		s.o.upkeep.stubborn[id] = len(rows)
-		return nil
-	}
+	return c, sizes
+}
+
+// replace puts the centroids that rows would follow in the place of a neighbourhood's.
+func (s *stepping) replace(id uint32, c *navigate.Centroids, sizes []int) {
 	delete(s.homes, id)
 	for i, size := range sizes {
 		if size > 0 {
@@ -198,7 +213,6 @@ func (s *stepping) divide(ctx context.Context, id uint32) error {
 			s.next.nextNeighbourhood++
 		}
 	}
-	return nil
 }
 
 // publish writes the segment and the row file, and commits.
