@@ -29,7 +29,7 @@ func open(t *testing.T) (*access.Keyring, *host.Host, index.Index) {
 
 func TestATokenSaysWhoUntilItExpires(t *testing.T) {
 	keys, h, _ := open(t)
-	k, err := keys.Create(t.Context(), "pipeline")
+	k, err := keys.Create(t.Context(), "pipeline", access.Rights{All: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestATokenSaysWhoUntilItExpires(t *testing.T) {
 
 func TestATamperedTokenIsRefused(t *testing.T) {
 	keys, _, _ := open(t)
-	k, err := keys.Create(t.Context(), "a")
+	k, err := keys.Create(t.Context(), "a", access.Rights{All: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +73,7 @@ func TestATamperedTokenIsRefused(t *testing.T) {
 
 func TestADeletedIdentityEndsWithItsTokens(t *testing.T) {
 	keys, _, _ := open(t)
-	k, err := keys.Create(t.Context(), "a")
+	k, err := keys.Create(t.Context(), "a", access.Rights{All: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func TestAnotherMasterKeyIsRefused(t *testing.T) {
 
 func TestNoSecretLiesOpenInTheIndex(t *testing.T) {
 	keys, _, ix := open(t)
-	k, err := keys.Create(t.Context(), "a")
+	k, err := keys.Create(t.Context(), "a", access.Rights{All: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,11 +152,80 @@ func TestBadNamesAreRefused(t *testing.T) {
 	keys, _, _ := open(t)
 	for _, name := range []string{"", strings.Repeat("é", access.NameCharsMax+1), "a\nb", "\xff"} {
 		var bad *objects.InvalidError
-		if _, err := keys.Create(t.Context(), name); !errors.As(err, &bad) || bad.Field != "name" {
+		if _, err := keys.Create(t.Context(), name, access.Rights{}); !errors.As(err, &bad) || bad.Field != "name" {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
 	if list, err := keys.List(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("left behind: %v, %v", list, err)
+	}
+}
+
+func TestRightsAreKeptWithTheIdentity(t *testing.T) {
+	keys, h, ix := open(t)
+	limited := access.Rights{Policy: "a policy"}
+	k, err := keys.Create(t.Context(), "reader", limited)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect := func(about string, want access.Rights) {
+		t.Helper()
+		again, err := access.Open(t.Context(), h, ix, master)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []*access.Keyring{keys, again} {
+			if got, err := r.Identity(t.Context(), k.AccessKey); err != nil || got.Rights != want {
+				t.Errorf("%s: %+v, %v; want %+v", about, got.Rights, err, want)
+			}
+		}
+	}
+	expect("as made", limited)
+	for _, want := range []access.Rights{{All: true}, {}, {Policy: "another"}} {
+		if _, err := keys.SetRights(t.Context(), k.AccessKey, want); err != nil {
+			t.Fatal(err)
+		}
+		expect("as changed", want)
+	}
+	if secret, err := keys.Secret(t.Context(), k.AccessKey); err != nil || secret != k.Secret {
+		t.Errorf("the secret changed with the rights: %v", err)
+	}
+	root := keys.NewRoot()
+	if err := keys.EnsureRoot(t.Context(), root); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keys.SetRights(t.Context(), root.AccessKey, access.Rights{}); !errors.Is(err, access.ErrRoot) {
+		t.Errorf("root loses its rights: %v", err)
+	}
+	if err := keys.Delete(t.Context(), k.AccessKey); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := keys.SetRights(t.Context(), k.AccessKey, access.Rights{All: true}); !errors.Is(err, access.ErrUnknownKey) {
+		t.Errorf("a deleted identity gets rights: %v", err)
+	}
+}
+
+// Identities of releases that knew no rights have all of them, as they had.
+func TestIdentitiesWithoutRightsKeepWhatTheyCould(t *testing.T) {
+	keys, h, ix := open(t)
+	k, err := keys.Create(t.Context(), "old", access.Rights{All: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := []byte("m/identity/" + k.AccessKey)
+	item, err := ix.Get(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, payload, err := objects.DecodeValue(item.Value)
+	if err != nil || !bytes.Contains(payload, []byte(`{"format":1,"name":"old"`)) || bytes.Contains(payload, []byte("policy")) {
+		t.Fatalf("not what releases before wrote: %s, %v", payload, err)
+	}
+	again, err := access.Open(t.Context(), h, ix, master)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := again.Identity(t.Context(), k.AccessKey); err != nil || got.Rights != (access.Rights{All: true}) {
+		t.Errorf("%+v, %v", got, err)
 	}
 }

@@ -20,6 +20,10 @@ var (
 	ErrToken      = errors.New("access: the token is malformed, or was not signed here")
 	ErrExpired    = errors.New("access: the token has expired")
 	ErrRootStays  = errors.New("access: the root key cannot be deleted")
+	ErrRoot       = errors.New("access: the root key has all rights; they cannot be changed")
+
+	// ErrDenied is in the chain of every refusal of somebody who is known.
+	ErrDenied = errors.New("access denied")
 )
 
 // NameCharsMax bounds an identity's name.
@@ -31,6 +35,13 @@ type Identity struct {
 	Name      string
 	Created   time.Time
 	Root      bool // may manage keys and drives
+	Rights
+}
+
+// Rights are what an identity may do with data. The zero value is none.
+type Rights struct {
+	All    bool   // everything, where no bucket's policy denies it
+	Policy string // else: what this text allows (package authority); empty: nothing
 }
 
 // Key is an identity with its secret, as shown once.
@@ -45,23 +56,45 @@ const (
 	checkText      = "tarn master key"
 )
 
-// sealedIdentity is the index value's payload: JSON, so that it can grow.
+// sealedIdentity is the index value's payload: JSON, so that it can grow. Format 1 knew no
+// rights: everybody had all of them. Format 2 is for identities that have not.
 type sealedIdentity struct {
-	Format  int       `json:"format"` // 1
+	Format  int       `json:"format"`
+	Policy  string    `json:"policy,omitempty"` // since 2
 	Name    string    `json:"name"`
 	Created time.Time `json:"created"`
 	Root    bool      `json:"root,omitempty"`
 	Secret  []byte    `json:"secret"` // sealed, bound to the access key
 }
 
+const (
+	formatAll     = 1
+	formatLimited = 2
+)
+
+func (s *sealedIdentity) rights() Rights { return Rights{All: s.Format == formatAll, Policy: s.Policy} }
+
 // Create makes a new identity with a fresh key pair. The name needs 1 to
-// NameCharsMax printable characters.
-func (r *Keyring) Create(ctx context.Context, name string) (Key, error) {
+// NameCharsMax printable characters. Whether a policy makes sense is the caller's to check.
+func (r *Keyring) Create(ctx context.Context, name string, rights Rights) (Key, error) {
 	if err := checkName(name); err != nil {
 		return Key{}, err
 	}
-	k := Key{Identity: Identity{AccessKey: r.newAccessKey(), Name: name, Created: r.now()}, Secret: r.newSecret()}
+	k := Key{Identity: Identity{AccessKey: r.newAccessKey(), Name: name, Created: r.now(), Rights: rights}, Secret: r.newSecret()}
 	return k, r.put(ctx, k, index.KeyAbsent)
+}
+
+// SetRights gives an identity other rights, from now on. Root's stay.
+func (r *Keyring) SetRights(ctx context.Context, accessKey string, rights Rights) (Identity, error) {
+	k, err := r.lookup(ctx, accessKey)
+	if err != nil {
+		return Identity{}, err
+	}
+	if k.Root {
+		return Identity{}, ErrRoot
+	}
+	k.Rights = rights
+	return k.Identity, r.put(ctx, k, index.KeyExists) // of an identity that is deleted meanwhile nothing comes back
 }
 
 func checkName(name string) error {
@@ -74,7 +107,7 @@ func checkName(name string) error {
 
 // EnsureRoot makes k the root identity, in the place of any other root.
 func (r *Keyring) EnsureRoot(ctx context.Context, k Key) error {
-	k.Root = true
+	k.Root, k.All = true, true
 	present, err := r.lookup(ctx, k.AccessKey)
 	if err == nil && present.Secret == k.Secret && present.Root {
 		return nil
@@ -90,7 +123,7 @@ func (r *Keyring) EnsureRoot(ctx context.Context, k Key) error {
 
 // NewRoot makes a fresh root key pair, not yet kept anywhere.
 func (r *Keyring) NewRoot() Key {
-	return Key{Identity: Identity{AccessKey: r.newAccessKey(), Name: "root", Created: r.now(), Root: true}, Secret: r.newSecret()}
+	return Key{Identity: Identity{AccessKey: r.newAccessKey(), Name: "root", Created: r.now(), Root: true, Rights: Rights{All: true}}, Secret: r.newSecret()}
 }
 
 // Root returns the kept root key pair, or ErrUnknownKey in a store without one.
@@ -122,7 +155,7 @@ func (r *Keyring) List(ctx context.Context) ([]Identity, error) {
 		if err != nil {
 			return nil, fmt.Errorf("identity %s: %w", accessKey, err)
 		}
-		out = append(out, Identity{AccessKey: accessKey, Name: s.Name, Created: s.Created, Root: s.Root})
+		out = append(out, Identity{AccessKey: accessKey, Name: s.Name, Created: s.Created, Root: s.Root, Rights: s.rights()})
 	}
 	return out, nil
 }
@@ -156,8 +189,12 @@ func (r *Keyring) Secret(ctx context.Context, accessKey string) (string, error) 
 }
 
 func (r *Keyring) put(ctx context.Context, k Key, demand index.ConditionKind) error {
+	format := formatLimited
+	if k.All {
+		format = formatAll
+	}
 	payload, err := json.Marshal(sealedIdentity{
-		Format: 1, Name: k.Name, Created: k.Created, Root: k.Root,
+		Format: format, Policy: k.Policy, Name: k.Name, Created: k.Created, Root: k.Root,
 		Secret: r.seal([]byte(k.Secret), k.AccessKey),
 	})
 	if err != nil {
@@ -183,7 +220,7 @@ func decodeIdentity(value []byte) (sealedIdentity, error) {
 	if err := json.Unmarshal(payload, &s); err != nil {
 		return s, fmt.Errorf("decode identity: %w", err)
 	}
-	if s.Format != 1 {
+	if s.Format != formatAll && s.Format != formatLimited {
 		return s, fmt.Errorf("decode identity: format %d is not known to this version", s.Format)
 	}
 	return s, nil
@@ -198,5 +235,5 @@ func (r *Keyring) open(accessKey string, value []byte) (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
-	return Key{Identity: Identity{AccessKey: accessKey, Name: s.Name, Created: s.Created, Root: s.Root}, Secret: string(secret)}, nil
+	return Key{Identity: Identity{AccessKey: accessKey, Name: s.Name, Created: s.Created, Root: s.Root, Rights: s.rights()}, Secret: string(secret)}, nil
 }

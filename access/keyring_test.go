@@ -41,7 +41,7 @@ func meddledRing(t *testing.T) (*access.Keyring, *meddled, access.Key) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k, err := r.Create(t.Context(), "embedder")
+	k, err := r.Create(t.Context(), "embedder", access.Rights{})
 	if err != nil {
 		t.Fatal(err)
 	}

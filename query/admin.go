@@ -112,7 +112,11 @@ func (s *adminService) CreateKey(ctx context.Context, req *tarnv1.CreateKeyReque
 	if err := rootOnly(ctx); err != nil {
 		return nil, err
 	}
-	k, err := s.o.Keys.Create(ctx, req.Name)
+	rights, err := s.o.rightsOf(req.All, req.Policy)
+	if err != nil {
+		return nil, err
+	}
+	k, err := s.o.Keys.Create(ctx, req.Name, rights)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +124,22 @@ func (s *adminService) CreateKey(ctx context.Context, req *tarnv1.CreateKeyReque
 }
 
 func keyOf(i access.Identity) *tarnv1.Key {
-	return &tarnv1.Key{AccessKey: i.AccessKey, Name: i.Name, Created: timestamppb.New(i.Created), Root: i.Root}
+	return &tarnv1.Key{AccessKey: i.AccessKey, Name: i.Name, Created: timestamppb.New(i.Created), Root: i.Root, All: i.All, Policy: i.Policy}
+}
+
+func (s *adminService) SetKeyRights(ctx context.Context, req *tarnv1.SetKeyRightsRequest) (*tarnv1.SetKeyRightsResponse, error) {
+	if err := rootOnly(ctx); err != nil {
+		return nil, err
+	}
+	rights, err := s.o.rightsOf(req.All, req.Policy)
+	if err != nil {
+		return nil, err
+	}
+	who, err := s.o.Keys.SetRights(ctx, req.AccessKey, rights)
+	if err != nil {
+		return nil, err
+	}
+	return &tarnv1.SetKeyRightsResponse{Key: keyOf(who)}, nil
 }
 
 func (s *adminService) ListKeys(ctx context.Context, _ *tarnv1.ListKeysRequest) (*tarnv1.ListKeysResponse, error) {

@@ -26,6 +26,7 @@ var codes = []struct {
 	{vectors.ErrNoVector, connect.CodeNotFound},
 	{access.ErrUnknownKey, connect.CodeNotFound},
 	{access.ErrRootStays, connect.CodeFailedPrecondition},
+	{access.ErrRoot, connect.CodeFailedPrecondition},
 	{objects.ErrBucketExists, connect.CodeAlreadyExists},
 	{vectors.ErrIndexExists, connect.CodeAlreadyExists},
 	{objects.ErrBucketNotEmpty, connect.CodeFailedPrecondition},

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/tarnlake/tarn/access"
+	"github.com/tarnlake/tarn/access/authority"
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/host/hosttest"
 	"github.com/tarnlake/tarn/objects"
@@ -44,6 +45,8 @@ type world struct {
 	store    *objects.Store
 	keys     *access.Keyring
 	root     access.Key
+	judge    *authority.Authority
+	handler  http.Handler
 	url      string
 	vectors  tarnv1connect.VectorServiceClient
 	objects  tarnv1connect.ObjectServiceClient
@@ -77,12 +80,17 @@ func newWorld(t *testing.T) *world {
 	if err := keys.EnsureRoot(t.Context(), w.root); err != nil {
 		t.Fatal(err)
 	}
+	w.judge = authority.New(keys)
+	w.judge.Register(authority.S3([]string{"s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:ListAllMyBuckets"}, authority.Policies{Store: store}.Get))
+	w.judge.Register(authority.Vectors{Region: "eu-west-3"}.Service([]string{"s3vectors:PutVectors", "s3vectors:QueryVectors", "s3vectors:GetVectors"}, func(context.Context, string) (string, error) { return "", nil }))
+	w.judge.Register(authority.Tarn())
 	handler, _ := query.Handler(query.Options{
-		Host: h, Store: store, Vectors: engine, Keys: keys, Embed: words{}, Version: "test",
+		Host: h, Store: store, Vectors: engine, Keys: keys, Embed: words{}, Version: "test", Authority: w.judge, Region: "eu-west-3",
 		Presign: func(_ context.Context, method, origin, bucket, key, _, _ string, life time.Duration) (string, error) {
 			return fmt.Sprintf("%s %s/%s/%s for %v", method, origin, bucket, key, life), nil
 		},
 	})
+	w.handler = handler
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	w.url = server.URL
@@ -300,7 +308,7 @@ func TestBadInputIsRefusedByNameAndLeavesNothing(t *testing.T) {
 func TestNobodyComesInUnproven(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
-	plain, err := w.keys.Create(ctx, "plain")
+	plain, err := w.keys.Create(ctx, "plain", access.Rights{All: true})
 	if err != nil {
 		t.Fatal(err)
 	}

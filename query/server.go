@@ -28,10 +28,13 @@ type Options struct {
 	Store   *objects.Store
 	Vectors *vectors.Engine
 	Keys    *access.Keyring
+	Region  string // in the ARNs of indexes
 	Embed   Embedders
 	Version string // of the binary
-	Presign Presign
-	Gate    *admission.Gate // admits calls before their message is read; nil: all of them
+
+	Authority Authority // is asked about every call
+	Presign   Presign
+	Gate      *admission.Gate // admits calls before their message is read; nil: all of them
 	// Called is told of every finished call, for metrics and the access log.
 	Called func(procedure, accessKey string, code string, took time.Duration)
 }
@@ -50,7 +53,7 @@ func Handler(o Options) (handler http.Handler, names []string) {
 	if o.Called == nil {
 		o.Called = func(string, string, string, time.Duration) {}
 	}
-	server := connect.NewServer(report(o), refine, authenticate(o.Keys), admit(o.Gate))
+	server := connect.NewServer(report(o), refine, authenticate(o.Keys), admit(o.Gate), guard(&o))
 	tarnv1connect.RegisterVectorServiceHandler(server, &vectorService{o: o, pages: newPages(o.Host)})
 	tarnv1connect.RegisterObjectServiceHandler(server, &objectService{o: o})
 	tarnv1connect.RegisterAdminServiceHandler(server, &adminService{o: o, started: o.Host.Clock.Now()})
@@ -60,7 +63,7 @@ func Handler(o Options) (handler http.Handler, names []string) {
 	grpcreflect.Register(server)
 	mux := http.NewServeMux()
 	connecthttp.Mount(mux, server, connecthttp.WithReadMaxBytes(messageBytesMax))
-	return mux, []string{
+	return withRequest(mux), []string{
 		tarnv1connect.VectorServiceName, tarnv1connect.ObjectServiceName,
 		tarnv1connect.AdminServiceName, tarnv1connect.DurabilityServiceName, tarnv1connect.SessionServiceName,
 		healthv1connect.HealthName, grpcreflect.ReflectV1ServiceName, grpcreflect.ReflectV1AlphaServiceName,

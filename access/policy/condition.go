@@ -13,6 +13,7 @@ const (
 	FactSecure       = "aws:securetransport" // "true" or "false"
 	FactPrincipalARN = "aws:principalarn"
 	FactUserAgent    = "aws:useragent"
+	FactPrefix       = "s3:prefix" // of a list of objects
 )
 
 var facts = []string{FactSourceIP, FactSecure, FactPrincipalARN, FactUserAgent}
@@ -98,7 +99,7 @@ func within(v, fact string) bool {
 	return err == nil && err2 == nil && p.Contains(a.Unmap())
 }
 
-func conditions(path string, in map[string]map[string]oneOrMany[value]) ([]condition, error) {
+func conditions(path string, in map[string]map[string]oneOrMany[value], more []string) ([]condition, error) {
 	var all []condition
 	for name, byFact := range in {
 		plain, ifExists := strings.CutSuffix(name, "IfExists")
@@ -109,14 +110,14 @@ func conditions(path string, in map[string]map[string]oneOrMany[value]) ([]condi
 		for fact, values := range byFact {
 			at := path + "." + name + "." + fact
 			c := condition{fact: strings.ToLower(fact), match: op.match, inverted: op.inverted, ifExists: ifExists, null: plain == "Null"}
-			if !slices.Contains(facts, c.fact) {
+			if !slices.Contains(facts, c.fact) && !slices.Contains(more, c.fact) {
 				return nil, fail(at, "is no condition key that is known here")
 			}
 			if len(values) == 0 {
 				return nil, fail(at, "needs a value")
 			}
 			for _, v := range values {
-				if !op.takes(string(v)) {
+				if !op.takes(string(v)) || variable(string(v)) {
 					return nil, fail(at, "cannot take %q", v)
 				}
 				c.values = append(c.values, string(v))

@@ -1,12 +1,12 @@
-// Package policy decides what a resource's policy says about a request, in the
-// language that AWS's resource policies are written in. Its nouns are Policy,
+// Package policy decides what a policy says about a request, in the language that
+// AWS's policies of identities and of resources are written in. Its nouns are Policy,
 // Statement and Verdict.
 //
 //	text ──Parse(Rules)──► Policy{Statement…} ──Judge(Request)──► Denied │ Allowed │ Silent
 //
-// One Deny that applies outweighs every Allow. A policy that is silent leaves the
-// decision to whoever asked: the right of an identity of the same account is
-// enough, so an Allow adds nothing to it and only a Deny takes something away.
+// One Deny that applies outweighs every Allow. What the verdicts of several policies
+// mean together is for package authority. An Allow of a resource's policy to the account
+// leaves the decision to the account, as in AWS: it grants nothing by itself.
 //
 // Nothing is taken that would not be enforced: members, principals, actions,
 // operators and condition keys that are unknown here are refused by Parse with

@@ -13,11 +13,16 @@ const BytesMax = 20 << 10
 // statementsMax bounds the work of judging one request.
 const statementsMax = 200
 
-// Rules are what a policy of one resource may speak of.
+// Rules are what a policy may speak of.
 type Rules struct {
 	Actions  []string // all there are, such as "s3vectors:QueryVectors"
 	Resource string   // ARN; a policy speaks of it, of what begins with it, or of "*"
 	Account  string   // of every identity
+	Facts    []string // condition keys beside those that all requests have, in lower case
+
+	// Kinds are set for policies of identities, which name no principal: what the ARNs begin with
+	// of which they speak, in place of Resource.
+	Kinds []string
 }
 
 // Error tells what is wrong with a policy, and where.
@@ -45,7 +50,7 @@ type Request struct {
 	Facts     map[string]string // by condition key in lower case; absent where unknown
 }
 
-// Verdict is what a policy says of a request.
+// Verdict is what a policy says of a request. Silent is no Allow: who has none may do nothing.
 type Verdict int
 
 // The verdicts.

@@ -87,6 +87,41 @@ func TestOneDenyOutweighsEveryAllow(t *testing.T) {
 	}
 }
 
+func TestAnAllowToTheAccountGrantsNothingByItself(t *testing.T) {
+	for principal, want := range map[string]policy.Verdict{
+		`"*"`: policy.Allowed, `{"AWS":"*"}`: policy.Allowed, `{"AWS":"arn:aws:iam::000000000000:user/K"}`: policy.Allowed,
+		`{"AWS":"000000000000"}`: policy.Silent, `{"AWS":["arn:aws:iam::000000000000:root","arn:aws:iam::000000000000:user/L"]}`: policy.Silent,
+	} {
+		p, err := policy.Parse([]byte(of(`"Effect":"Allow","Action":"*","Resource":"*","Principal":`+principal)), rules)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := p.Judge(policy.Request{AccessKey: "K", Action: "s3vectors:GetVectors", Resource: arn}); got != want {
+			t.Errorf("%s: %d, want %d", principal, got, want)
+		}
+	}
+}
+
+func TestAPolicyOfAnIdentityNamesNoPrincipal(t *testing.T) {
+	own := rules
+	own.Resource, own.Kinds, own.Facts = "", []string{"arn:aws:s3:::", "arn:aws:s3vectors:"}, []string{policy.FactPrefix}
+	p, err := policy.Parse([]byte(of(`"Effect":"Allow","Action":"s3vectors:Get*","Resource":["arn:aws:s3:::docs/*","arn:aws:s3vectors:*:bucket/docs/*"],"Condition":{"StringLikeIfExists":{"s3:prefix":"a/*"}}`)), own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.Judge(policy.Request{AccessKey: "K", Action: "s3vectors:GetVectors", Resource: arn + "/index/n"}); got != policy.Allowed {
+		t.Errorf("verdict %d", got)
+	}
+	for _, bad := range []string{
+		`"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"`, `"Effect":"Deny","NotPrincipal":{"AWS":"*"},"Action":"*","Resource":"*"`,
+		`"Effect":"Allow","Action":"*","Resource":"arn:aws:sqs:::q"`, `"Effect":"Allow","Action":"*"`,
+	} {
+		if _, err := policy.Parse([]byte(of(bad)), own); err == nil {
+			t.Errorf("%s is taken", bad)
+		}
+	}
+}
+
 func TestWhatWouldNotBeEnforcedIsRefused(t *testing.T) {
 	for _, c := range []struct{ text, path, words string }{
 		{``, "", "is not one"},
@@ -103,6 +138,10 @@ func TestWhatWouldNotBeEnforcedIsRefused(t *testing.T) {
 		{of(`"Effect":"Deny","Principal":{"Service":"x.amazonaws.com"},"Action":"*","Resource":"*"`), "Statement[0].Principal", "no other kinds"},
 		{of(`"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::111111111111:root"},"Action":"*","Resource":"*"`), "Statement[0].Principal.AWS", "neither"},
 		{of(`"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::000000000000:user/*"},"Action":"*","Resource":"*"`), "Statement[0].Principal.AWS", "neither"},
+		{of(`"Effect":"Allow","NotPrincipal":{"AWS":"*"},"Action":"*","Resource":"*"`), "Statement[0].Principal", "for Deny only"},
+		{of(`"Effect":"Deny","Principal":"*","Action":"*","Resource":"` + arn + `/${aws:username}"`), "Statement[0].Resource", "variable"},
+		{of(base(`"Effect":"Deny","Condition":{"StringLike":{"aws:UserAgent":"${aws:username}"}}`)), "Statement[0].Condition.StringLike.aws:UserAgent", "cannot take"},
+		{of(base(`"Effect":"Deny","Condition":{"StringLike":{"s3:prefix":"a"}}`)), "Statement[0].Condition.StringLike.s3:prefix", "no condition key"},
 		{of(`"Effect":"Deny","Principal":"*","Resource":"*"`), "Statement[0].Action", "needed"},
 		{of(`"Effect":"Deny","Principal":"*","Action":"*","NotAction":"*","Resource":"*"`), "Statement[0].Action", "not both"},
 		{of(`"Effect":"Deny","Principal":"*","Action":"s3vectors:GetVector","Resource":"*"`), "Statement[0].Action", "no action"},
@@ -125,7 +164,7 @@ func TestWhatWouldNotBeEnforcedIsRefused(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(of(base(`"Effect":"Deny","Condition":{"IpAddress":{"aws:SourceIp":["10.0.0.0/8"]}}`)))
-	f.Add(of(`"Effect":"Allow","NotPrincipal":{"AWS":["000000000000"]},"NotAction":["s3vectors:Get*"],"NotResource":"` + arn + `"`))
+	f.Add(of(`"Effect":"Deny","NotPrincipal":{"AWS":["000000000000"]},"NotAction":["s3vectors:Get*"],"NotResource":"` + arn + `"`))
 	f.Fuzz(func(t *testing.T, text string) {
 		p, err := policy.Parse([]byte(text), rules)
 		if err != nil {

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -76,12 +77,25 @@ func (raw *rawStatement) parse(path string, rules *Rules) (s statement, err erro
 		return s, err
 	}
 	for _, p := range s.resource.patterns {
-		if !ofResource(p, rules.Resource) {
-			return s, fail(path+".Resource", "%q is not of %s", p, rules.Resource)
+		if variable(p) {
+			return s, fail(path+".Resource", "%q has a variable; there are none here", p)
+		}
+		if !rules.covers(p) {
+			return s, fail(path+".Resource", "%q is not of %s", p, strings.Join(append(rules.Kinds, rules.Resource), " "))
 		}
 	}
-	s.conditions, err = conditions(path+".Condition", raw.Condition)
+	s.conditions, err = conditions(path+".Condition", raw.Condition, rules.Facts)
 	return s, err
+}
+
+// variable reports whether AWS would put something of the request in the place of a part of a text.
+func variable(text string) bool { return strings.Contains(text, "${") }
+
+func (r *Rules) covers(pattern string) bool {
+	if r.Kinds == nil {
+		return ofResource(pattern, r.Resource)
+	}
+	return pattern == "*" || slices.ContainsFunc(r.Kinds, func(kind string) bool { return strings.HasPrefix(pattern, kind) })
 }
 
 // ofResource reports whether a pattern is of a resource or of something in it.
@@ -117,6 +131,15 @@ func (s *set) checkActions(path string, rules *Rules) error {
 // users by their access keys. The patterns are of access keys.
 func (raw *rawStatement) principals(path string, rules *Rules) (set, error) {
 	text, path, inverted := raw.Principal, path+".Principal", false
+	if rules.Kinds != nil {
+		if len(text)+len(raw.NotPrincipal) > 0 {
+			return set{}, fail(path, "and NotPrincipal are for policies of buckets: this one is of whoever it is given to")
+		}
+		return set{patterns: []string{"*"}}, nil
+	}
+	if raw.Effect == "Allow" && len(raw.NotPrincipal) > 0 {
+		return set{}, fail(path, "is needed: NotPrincipal is for Deny only")
+	}
 	if len(text) == 0 {
 		text, inverted = raw.NotPrincipal, true
 	}
@@ -135,6 +158,9 @@ func (raw *rawStatement) principals(path string, rules *Rules) (set, error) {
 		key, ok := accessKeyOf(name, rules.Account)
 		if !ok {
 			return set{}, fail(path+".AWS", "%q is neither * nor account %s nor arn:aws:iam::%s:user/ACCESSKEY", name, rules.Account, rules.Account)
+		}
+		if raw.Effect == "Allow" && key == "*" && name != "*" {
+			continue // leaves it to the account, where each identity needs an Allow of its own
 		}
 		s.patterns = append(s.patterns, key)
 	}

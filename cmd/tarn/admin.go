@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -117,27 +118,97 @@ func followRepair(cmd *cobra.Command, admin tarnv1connect.AdminServiceClient) (*
 
 func keyCommand(c *client) *cobra.Command {
 	cmd := &cobra.Command{Use: "key", Short: "Manage access keys and tokens"}
-	cmd.AddCommand(keyCreateCommand(c), keyListCommand(c), keyRemoveCommand(c), keyTokenCommand(c))
+	cmd.AddCommand(keyCreateCommand(c), keyRightsCommand(c), keyListCommand(c), keyRemoveCommand(c), keyTokenCommand(c))
 	return cmd
 }
 
+// rights are the flags that say what a key may do.
+type rights struct {
+	all  bool
+	file string
+}
+
+func (r *rights) flags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&r.all, "all", false, "everything with data, where no bucket's policy denies it")
+	cmd.Flags().StringVar(&r.file, "policy", "", "what the AWS policy in this file allows")
+	cmd.MarkFlagsMutuallyExclusive("all", "policy")
+}
+
+func (r *rights) policy() (string, error) {
+	if r.file == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(r.file)
+	if err != nil {
+		return "", fmt.Errorf("read the policy: %w", err)
+	}
+	return string(text), nil
+}
+
+// may says in a word what a key may do.
+func may(k *tarnv1.Key) string {
+	switch {
+	case k.Root:
+		return "everything"
+	case k.All:
+		return "all data"
+	case k.Policy != "":
+		return "by its policy"
+	}
+	return "what buckets allow"
+}
+
 func keyCreateCommand(c *client) *cobra.Command {
-	return &cobra.Command{
+	var r rights
+	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Make an access key; its secret is shown once", Args: exactly(1),
+		Long: "Make an access key; its secret is shown once. It may do what --all or --policy gives it;\nwithout them, nothing but what the policies of buckets allow it.",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			policy, err := r.policy()
+			if err != nil {
+				return err
+			}
 			admin, err := c.admin(cmd.Context())
 			if err != nil {
 				return err
 			}
-			k, err := admin.CreateKey(cmd.Context(), &tarnv1.CreateKeyRequest{Name: args[0]})
+			k, err := admin.CreateKey(cmd.Context(), &tarnv1.CreateKeyRequest{Name: args[0], All: r.all, Policy: policy})
 			if err != nil {
 				return err
 			}
-			t := &table{columns: []string{"Name", "Access key", "Secret key"}}
-			t.add(k.Key.Name, k.Key.AccessKey, k.SecretKey)
+			t := &table{columns: []string{"Name", "Access key", "Secret key", "May do"}}
+			t.add(k.Key.Name, k.Key.AccessKey, k.SecretKey, may(k.Key))
 			return t.print(cmd.OutOrStdout(), c.output)
 		},
 	}
+	r.flags(cmd)
+	return cmd
+}
+
+func keyRightsCommand(c *client) *cobra.Command {
+	var r rights
+	cmd := &cobra.Command{
+		Use: "rights ACCESSKEY", Short: "Replace what a key may do", Args: exactly(1),
+		Long: "Replace what a key may do, from now on: --all, --policy FILE, or without either nothing but\nwhat the policies of buckets allow it.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			policy, err := r.policy()
+			if err != nil {
+				return err
+			}
+			admin, err := c.admin(cmd.Context())
+			if err != nil {
+				return err
+			}
+			k, err := admin.SetKeyRights(cmd.Context(), &tarnv1.SetKeyRightsRequest{AccessKey: args[0], All: r.all, Policy: policy})
+			if err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%s may do: %s\n", k.Key.AccessKey, may(k.Key))
+			return nil
+		},
+	}
+	r.flags(cmd)
+	return cmd
 }
 
 func keyListCommand(c *client) *cobra.Command {
@@ -152,9 +223,9 @@ func keyListCommand(c *client) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			t := &table{columns: []string{"Access key", "Name", "Created", "Root"}}
+			t := &table{columns: []string{"Access key", "Name", "Created", "Root", "May do"}}
 			for _, k := range keys.Keys {
-				t.add(k.AccessKey, k.Name, k.Created.AsTime(), k.Root)
+				t.add(k.AccessKey, k.Name, k.Created.AsTime(), k.Root, may(k))
 			}
 			return t.print(cmd.OutOrStdout(), c.output)
 		},

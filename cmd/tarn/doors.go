@@ -15,6 +15,7 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/tarnlake/tarn/access"
+	"github.com/tarnlake/tarn/access/authority"
 	"github.com/tarnlake/tarn/ingest/s3"
 	"github.com/tarnlake/tarn/ingest/s3vectors"
 	"github.com/tarnlake/tarn/ingest/sigv4"
@@ -28,8 +29,9 @@ import (
 
 // handler is the one port: every door behind the router.
 func (l *lake) handler(s settings) (http.Handler, error) {
+	judge := authority.New(l.keys)
 	rpc, names := query.Handler(query.Options{
-		Host: l.host, Store: l.store, Vectors: l.vectors, Keys: l.keys, Version: version,
+		Host: l.host, Store: l.store, Vectors: l.vectors, Keys: l.keys, Version: version, Authority: judge, Region: s.Region,
 		Embed:   embed.New(&http.Client{Timeout: time.Minute}, os.Getenv("TARN_EMBEDDER_KEY")),
 		Presign: l.presign(s.Region), Called: l.called, Gate: l.gate,
 	})
@@ -37,36 +39,25 @@ func (l *lake) handler(s settings) (http.Handler, error) {
 	for _, name := range names {
 		services[name] = rpc
 	}
+	policies := authority.Policies{Store: l.store}
 	objectsDoor := s3.New(s3.Options{
 		Store: l.store, Secrets: secrets{l.keys}, Host: l.host, Region: s.Region, Domain: s.Domain,
-		Authorize: func(ctx context.Context, who s3.Identity, _, _ string) error {
-			if l.known(ctx, who.AccessKey) {
-				return nil
-			}
-			return s3.ErrDenied
-		},
+		Authority: judge, Policies: policies,
 		Events: s3.Events{Request: l.requested}, Gate: l.gate, StallMax: s.StallMax,
 	})
 	vectorsDoor := s3vectors.New(s3vectors.Options{
 		Host: l.host, Buckets: l.store, Engine: l.vectors, Secrets: secrets{l.keys}, Region: s.Region,
-		Gate: l.gate, StallMax: s.StallMax,
-		Authorize: func(ctx context.Context, accessKey, _, _ string) error {
-			if l.known(ctx, accessKey) {
-				return nil
-			}
-			return s3vectors.ErrDenied
-		},
-		Root: func(ctx context.Context, accessKey string) bool {
-			who, err := l.keys.Identity(ctx, accessKey)
-			return err == nil && who.Root
-		},
+		Gate: l.gate, StallMax: s.StallMax, Authority: judge,
 		Served: func(operation, accessKey string, status int, took time.Duration) {
 			l.metrics.servedHTTP("s3vectors", operation, status, took)
 			l.host.Log.Debug("request", "door", "s3vectors", "operation", operation, "key", accessKey, "status", status, "took", took)
 		},
 	})
+	judge.Register(authority.S3(s3.Actions(), policies.Get))
+	judge.Register(vectorsDoor.Service())
+	judge.Register(authority.Tarn())
 	return &router{
-		domain: s.Domain, services: services, own: l.own(), s3: objectsDoor,
+		domain: s.Domain, services: services, own: l.own(judge), s3: objectsDoor,
 		aws:   map[string]http.Handler{"s3": objectsDoor, "s3vectors": vectorsDoor},
 		scope: scopeService,
 	}, nil
@@ -75,13 +66,6 @@ func (l *lake) handler(s settings) (http.Handler, error) {
 func scopeService(r *http.Request) (string, bool) {
 	scope, ok := sigv4.ScopeOf(r)
 	return scope.Service, ok
-}
-
-// known is the authorization until there are policies: whoever has a key of the
-// store may use all of its data; only the root key manages keys and drives.
-func (l *lake) known(ctx context.Context, accessKey string) bool {
-	_, err := l.keys.Identity(ctx, accessKey)
-	return err == nil
 }
 
 func (l *lake) called(procedure, accessKey, code string, took time.Duration) {
@@ -100,7 +84,7 @@ func (l *lake) requested(e s3.Entry) {
 }
 
 // own serves everything under /_/.
-func (l *lake) own() http.Handler {
+func (l *lake) own(judge *authority.Authority) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/_/console/", web.Handler("/_/console/"))
 	mux.Handle("/_/console", http.RedirectHandler("/_/console/", http.StatusFound))
@@ -112,17 +96,23 @@ func (l *lake) own() http.Handler {
 		}
 		fmt.Fprintln(w, "ok")
 	})
-	mux.Handle("/_/metrics", l.proven(l.metrics.handler()))
+	mux.Handle("/_/metrics", l.proven(judge, l.metrics.handler()))
 	return mux
 }
 
-// proven lets through whoever has a bearer token.
-func (l *lake) proven(next http.Handler) http.Handler {
+// proven lets through whoever has a bearer token and may see the store's status.
+func (l *lake) proven(judge *authority.Authority, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if _, err := l.keys.Verify(r.Context(), token); err != nil {
+		who, err := l.keys.Verify(r.Context(), token)
+		if err != nil {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			http.Error(w, "a bearer token is needed: make one with `tarn key token`", http.StatusUnauthorized)
+			return
+		}
+		ask := authority.Request{AccessKey: who.AccessKey, Action: authority.GetStatus, Resource: authority.Store, Facts: authority.FactsOf(r, who.AccessKey)}
+		if err := judge.May(r.Context(), ask); err != nil {
+			http.Error(w, err.Error(), http.StatusForbidden)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -10,7 +10,6 @@ var absent = []struct{ keys, action, code, message string }{
 	{"lifecycle", "s3:GetLifecycleConfiguration", "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist."},
 	{"object-lock", "s3:GetBucketObjectLockConfiguration", "ObjectLockConfigurationNotFoundError", "Object Lock is not configured for this bucket."},
 	{"ownershipControls", "s3:GetBucketOwnershipControls", "OwnershipControlsNotFoundError", "The bucket's ownership controls were not found."},
-	{"policy", "s3:GetBucketPolicy", "NoSuchBucketPolicy", "The bucket policy does not exist."},
 	{"publicAccessBlock", "s3:GetBucketPublicAccessBlock", "NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found."},
 	{"replication", "s3:GetReplicationConfiguration", "ReplicationConfigurationNotFoundError", "The replication configuration was not found."},
 	{"tagging", "s3:GetBucketTagging", "NoSuchTagSet", "There is no tag set for this bucket."},

@@ -21,6 +21,8 @@ import (
 	"github.com/minio/minio-go/v7"
 	miniocredentials "github.com/minio/minio-go/v7/pkg/credentials"
 
+	"github.com/tarnlake/tarn/access"
+	"github.com/tarnlake/tarn/access/authority"
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/ingest/sigv4"
 )
@@ -50,6 +52,21 @@ type door struct {
 	deny    func(action, resource string) bool
 }
 
+// judge decides by a func; policies it takes as they are.
+type judge func(r authority.Request) error
+
+func (j judge) May(_ context.Context, r authority.Request) error { return j(r) }
+func (judge) CheckBucketPolicy(string, string, string) error     { return nil }
+
+// texts are policies by bucket.
+type texts map[string]string
+
+func (p texts) Get(_ context.Context, bucket string) (string, error) { return p[bucket], nil }
+func (p texts) Put(_ context.Context, bucket, text string) error {
+	p[bucket] = text
+	return nil
+}
+
 func newDoor(t testing.TB) *door {
 	d := unservedDoor(t)
 	d.server = httptest.NewServer(d.handler)
@@ -68,12 +85,12 @@ func unservedDoor(t testing.TB) *door {
 	d := &door{t: t, store: newMemory()}
 	d.handler = New(Options{
 		Store: d.store, Secrets: secrets{testKey: testSecret}, Host: host.Real(nil),
-		Authorize: func(_ context.Context, who Identity, action, resource string) error {
-			if who.AccessKey != testKey || d.deny != nil && d.deny(action, resource) {
-				return ErrDenied
+		Authority: judge(func(r authority.Request) error {
+			if r.AccessKey != testKey || d.deny != nil && d.deny(r.Action, r.Resource) {
+				return access.ErrDenied
 			}
 			return nil
-		},
+		}), Policies: make(texts),
 		Events: Events{Request: d.note},
 	})
 	return d

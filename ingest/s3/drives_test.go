@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/minio/minio-go/v7"
 
+	"github.com/tarnlake/tarn/access/authority"
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/host/hosttest"
 	"github.com/tarnlake/tarn/objects"
@@ -36,7 +37,7 @@ func overDrives(t testing.TB) *door {
 	}
 	d := &door{t: t}
 	d.handler = New(Options{Store: store, Secrets: secrets{testKey: testSecret}, Host: h,
-		Authorize: func(context.Context, Identity, string, string) error { return nil }})
+		Authority: judge(func(authority.Request) error { return nil }), Policies: authority.Policies{Store: store}})
 	d.server = httptest.NewServer(d.handler)
 	t.Cleanup(func() {
 		d.server.Close()

@@ -5,12 +5,18 @@ import (
 	"fmt"
 	"net/http/httptest"
 
+	"github.com/tarnlake/tarn/access"
+	"github.com/tarnlake/tarn/access/authority"
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/ingest/s3"
 	"github.com/tarnlake/tarn/ingest/sigv4"
 )
 
 type nobody struct{}
+
+func (nobody) Identity(context.Context, string) (access.Identity, error) {
+	return access.Identity{}, access.ErrUnknownKey
+}
 
 func (nobody) Secret(context.Context, string) (string, error) { return "", sigv4.ErrUnknownKey }
 
@@ -20,7 +26,7 @@ func ExampleNew() {
 	var store struct{ s3.Store } // objects.Store, in production
 	door := s3.New(s3.Options{
 		Store: store, Secrets: nobody{}, Host: host.Real(nil),
-		Authorize: func(_ context.Context, who s3.Identity, action, resource string) error { return s3.ErrDenied },
+		Authority: authority.New(nobody{}), Policies: authority.Policies{},
 	})
 	answer := httptest.NewRecorder()
 	door.ServeHTTP(answer, httptest.NewRequest("GET", "/bucket/key", nil))

@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/tarnlake/tarn/access"
 	"github.com/tarnlake/tarn/access/admission"
 	"github.com/tarnlake/tarn/ingest/sigv4"
 	"github.com/tarnlake/tarn/objects"
@@ -36,7 +37,7 @@ type row struct {
 // table turns errors into faults. The first row whose error is in the chain is
 // taken; where its message is empty, the error speaks for itself.
 var table = []row{
-	{ErrDenied, "AccessDenied", 403, "Access Denied"},
+	{access.ErrDenied, "AccessDenied", 403, ""},
 
 	{sigv4.ErrAnonymous, "AccessDenied", 403, "Access Denied: the request carries no signature"},
 	{sigv4.ErrUnsupported, "InvalidRequest", 400, ""},

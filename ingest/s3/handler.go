@@ -1,8 +1,6 @@
 package s3
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -13,22 +11,17 @@ import (
 	"github.com/tarnlake/tarn/objects"
 )
 
-// Identity is who signed a request.
-type Identity struct{ AccessKey string }
-
-// ErrDenied is what an authorize func returns to refuse.
-var ErrDenied = errors.New("s3: access denied")
-
-// Options of a Handler. Store, Secrets, Host and Authorize are needed.
+// Options of a Handler. Those to Policies are needed.
 type Options struct {
 	Store   Store
 	Secrets sigv4.Secrets
 	Host    *host.Host // its clock and entropy
 
-	// Authorize is asked before each operation, once for every resource that it
+	// Authority is asked before each operation, once for every resource that it
 	// touches. The action is S3's ("s3:GetObject"), the resource an ARN
 	// ("arn:aws:s3:::bucket/key"; "*" for the list of buckets).
-	Authorize func(ctx context.Context, who Identity, action, resource string) error
+	Authority Authority
+	Policies  Policies
 
 	Region      string // reported to clients; default "us-east-1". Requests may be signed for any
 	Domain      string // names bucket.Domain address buckets; default "localhost"
@@ -79,8 +72,8 @@ type Handler struct {
 
 // New makes a Handler; it panics where the wiring is incomplete.
 func New(o Options) *Handler {
-	if o.Store == nil || o.Secrets == nil || o.Host == nil || o.Authorize == nil {
-		panic("s3: Options need Store, Secrets, Host and Authorize")
+	if o.Store == nil || o.Secrets == nil || o.Host == nil || o.Authority == nil || o.Policies == nil {
+		panic("s3: Options need Store, Secrets, Host, Authority and Policies")
 	}
 	setDefault(&o.Region, "us-east-1")
 	setDefault(&o.Domain, "localhost")
@@ -198,10 +191,6 @@ func (c *call) lowerHoisted() {
 		r.Header = header
 		c.r = &r
 	}
-}
-
-func (c *call) authorize(action, resource string) error {
-	return c.h.Authorize(c.ctx, Identity{c.signed.Scope.AccessKey}, action, resource)
 }
 
 func (c *call) report(began time.Time) {

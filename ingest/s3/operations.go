@@ -20,7 +20,7 @@ var levelNames = [...]string{"the service", "a bucket", "an object"}
 // tried in their order; the first whose query keys and header are all there is taken.
 type operation struct {
 	name   string
-	action string // what the authorize func is asked for; empty: the operation asks for itself
+	action string // what the Authority is asked for; empty: the operation asks for itself
 	method string
 	level  level
 	keys   string // sub-resource query keys that select it, with spaces between
@@ -38,6 +38,10 @@ var operations = []operation{
 
 	{name: "GetBucketLocation", action: "s3:GetBucketLocation", method: "GET", level: bucketLevel, keys: "location", serve: getBucketLocation},
 	{name: "GetBucketVersioning", action: "s3:GetBucketVersioning", method: "GET", level: bucketLevel, keys: "versioning", serve: getBucketVersioning},
+	{name: "GetBucketPolicy", action: "s3:GetBucketPolicy", method: "GET", level: bucketLevel, keys: "policy", serve: getBucketPolicy},
+	{name: "GetBucketPolicyStatus", action: "s3:GetBucketPolicyStatus", method: "GET", level: bucketLevel, keys: "policyStatus", serve: getBucketPolicyStatus},
+	{name: "PutBucketPolicy", action: "s3:PutBucketPolicy", method: "PUT", level: bucketLevel, keys: "policy", serve: putBucketPolicy},
+	{name: "DeleteBucketPolicy", action: "s3:DeleteBucketPolicy", method: "DELETE", level: bucketLevel, keys: "policy", serve: deleteBucketPolicy},
 	{name: "ListMultipartUploads", action: "s3:ListBucketMultipartUploads", method: "GET", level: bucketLevel, keys: "uploads",
 		params: "prefix delimiter key-marker upload-id-marker max-uploads encoding-type", serve: listUploads},
 	{name: "ListObjectsV2", action: "s3:ListBucket", method: "GET", level: bucketLevel, keys: "list-type",

@@ -106,7 +106,7 @@ func TestBadInputIsRefusedByNameAndLeavesNothing(t *testing.T) {
 		{"versions", raw{method: "GET", target: "/bucket?versions"}, 501, "NotImplemented"},
 		{"tagging of an object", raw{method: "PUT", target: "/bucket/k?tagging", body: "x"}, 501, "NotImplemented"},
 		{"select", raw{method: "POST", target: "/bucket/k?select&select-type=2"}, 501, "NotImplemented"},
-		{"unserved beside served", raw{method: "DELETE", target: "/bucket?policy"}, 501, "NotImplemented"},
+		{"unserved beside served", raw{method: "DELETE", target: "/bucket?cors"}, 501, "NotImplemented"},
 		{"form", raw{method: "POST", target: "/bucket", body: "x"}, 501, "NotImplemented"},
 		{"unknown parameter of a write", raw{method: "PUT", target: "/bucket/k?colour=red", body: "x"}, 400, "InvalidArgument"},
 		{"unknown parameter of a delete", raw{method: "DELETE", target: "/bucket?colour"}, 400, "InvalidArgument"},
@@ -434,11 +434,11 @@ func TestDefaultDenyIsAskedForEachResource(t *testing.T) {
 func TestIncompleteWiringPanics(t *testing.T) {
 	defer func() {
 		if recover() == nil {
-			t.Fatal("a handler without an authorize func was made")
+			t.Fatal("a handler without an authority was made")
 		}
 	}()
 	d := unservedDoor(t)
 	o := d.handler.Options
-	o.Authorize = nil
+	o.Authority = nil
 	New(o)
 }

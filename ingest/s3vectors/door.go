@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tarnlake/tarn/access/admission"
+	"github.com/tarnlake/tarn/access/authority"
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/ingest/sigv4"
 	"github.com/tarnlake/tarn/objects"
@@ -47,9 +48,12 @@ type Engine interface {
 	ChangeTexts(ctx context.Context, bucket, name string, add, remove []string) (vectors.Info, error)
 }
 
-// Authorize decides whether a signer may do an action, such as
-// "s3vectors:QueryVectors", on a resource named by its ARN.
-type Authorize func(ctx context.Context, accessKey, action, resource string) error
+// Authority decides whether a signer may do an action, such as
+// "s3vectors:QueryVectors", on a resource named by its ARN, and what is wrong with policies.
+type Authority interface {
+	May(ctx context.Context, r authority.Request) error
+	CheckBucketPolicy(service, bucket, text string) error
+}
 
 // Options of the door. Every field to Region is needed.
 type Options struct {
@@ -57,9 +61,8 @@ type Options struct {
 	Buckets   Buckets
 	Engine    Engine
 	Secrets   sigv4.Secrets
-	Authorize Authorize
-	Region    string                                           // in ARNs
-	Root      func(ctx context.Context, accessKey string) bool // may change any bucket's policy; default: nobody
+	Authority Authority
+	Region    string // in ARNs
 	Served    func(operation, accessKey string, status int, took time.Duration)
 
 	Gate     *admission.Gate // admits requests before their body is read; nil: all of them
@@ -68,15 +71,15 @@ type Options struct {
 
 // Door serves S3 Vectors.
 type Door struct {
-	o        Options
-	verify   *sigv4.Verifier
-	actions  []string // of policies
-	policies policies
+	o       Options
+	verify  *sigv4.Verifier
+	arns    authority.Vectors
+	actions []string // of policies
 }
 
 // New makes the door; it panics where a needed option is missing.
 func New(o Options) *Door {
-	if o.Host == nil || o.Buckets == nil || o.Engine == nil || o.Secrets == nil || o.Authorize == nil || o.Region == "" {
+	if o.Host == nil || o.Buckets == nil || o.Engine == nil || o.Secrets == nil || o.Authority == nil || o.Region == "" {
 		panic("s3vectors: New needs every option to Region")
 	}
 	if o.StallMax == 0 {
@@ -85,10 +88,7 @@ func New(o Options) *Door {
 	if o.Served == nil {
 		o.Served = func(string, string, int, time.Duration) {}
 	}
-	if o.Root == nil {
-		o.Root = func(context.Context, string) bool { return false }
-	}
-	d := &Door{o: o, verify: sigv4.New(sigv4.Options{Secrets: o.Secrets, Clock: o.Host.Clock, Service: "s3vectors"})}
+	d := &Door{o: o, arns: authority.Vectors{Region: o.Region}, verify: sigv4.New(sigv4.Options{Secrets: o.Secrets, Clock: o.Host.Clock, Service: "s3vectors"})}
 	for name := range operations {
 		d.actions = append(d.actions, "s3vectors:"+name)
 	}
@@ -187,9 +187,7 @@ func (d *Door) requestID() string {
 func (c *call) authorize(resource string) error { return c.authorizeTo(c.op, resource) }
 
 func (c *call) authorizeTo(action, resource string) error {
-	action = "s3vectors:" + action
-	if err := c.door.o.Authorize(c.ctx, c.who, action, resource); err != nil {
-		return err
-	}
-	return c.judge(action, resource)
+	return c.door.o.Authority.May(c.ctx, authority.Request{
+		AccessKey: c.who, Action: "s3vectors:" + action, Resource: resource, Facts: authority.FactsOf(c.request, c.who),
+	})
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 
+	"github.com/tarnlake/tarn/access"
 	"github.com/tarnlake/tarn/access/admission"
 	"github.com/tarnlake/tarn/ingest/sigv4"
 	"github.com/tarnlake/tarn/objects"
@@ -55,16 +56,13 @@ func invalid(path, reason string, args ...any) *fault {
 	return f
 }
 
-// ErrDenied is what an Authorize func returns to refuse.
-var ErrDenied = errors.New("s3vectors: access denied")
-
 // faults translates the errors on which callers branch; the first match decides.
 var faults = []struct {
 	err    error
 	status int
 	kind   string
 }{
-	{ErrDenied, http.StatusForbidden, accessDenied},
+	{access.ErrDenied, http.StatusForbidden, accessDenied},
 	{os.ErrDeadlineExceeded, http.StatusRequestTimeout, timeout},
 	{objects.ErrNoBucket, http.StatusNotFound, notFound},
 	{vectors.ErrNoIndex, http.StatusNotFound, notFound},

@@ -3,6 +3,7 @@ package s3vectors
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 )
 
@@ -29,7 +30,7 @@ func FuzzOperations(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, name := range names {
-			c := &call{door: w.door, ctx: t.Context(), who: fullKey, op: name, body: body}
+			c := &call{door: w.door, ctx: t.Context(), who: fullKey, op: name, body: body, request: httptest.NewRequest(http.MethodPost, "/"+name, nil)}
 			out, err := operations[name](c)
 			if err != nil {
 				if refused := faultOf(err); refused.status < 400 || refused.status >= http.StatusInternalServerError || refused.kind == "" {

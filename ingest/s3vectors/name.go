@@ -5,9 +5,6 @@ import (
 	"time"
 )
 
-// account is the one account of a store, as ARNs write it.
-const account = "000000000000"
-
 var (
 	bucketARN = regexp.MustCompile(`^arn:aws[-a-z0-9]*:s3vectors:[a-z0-9-]+:[0-9]{12}:bucket/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])$`)
 	indexARN  = regexp.MustCompile(`^arn:aws[-a-z0-9]*:s3vectors:[a-z0-9-]+:[0-9]{12}:bucket/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/index/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])$`)
@@ -61,10 +58,12 @@ func (i indexName) index() (bucket, name string, err error) {
 }
 
 func (d *Door) bucketARN(bucket string) string {
-	return "arn:aws:s3vectors:" + d.o.Region + ":" + account + ":bucket/" + bucket
+	return d.arns.ARN(bucket, "")
 }
 
-func (d *Door) indexARN(bucket, name string) string { return d.bucketARN(bucket) + "/index/" + name }
+func (d *Door) indexARN(bucket, name string) string {
+	return d.bucketARN(bucket) + "/index/" + name // also where the name is empty: it is refused later
+}
 
 // epoch is a time as the protocol writes it: JSON number of seconds.
 func epoch(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

@@ -176,12 +176,24 @@ func TestAPolicyTakesRightsAway(t *testing.T) {
 	}
 }
 
-func TestAnAllowGivesNoRight(t *testing.T) {
+func TestAnAllowGivesRightsInItsBucketOnly(t *testing.T) {
 	w := newWorld(t)
 	w.furnish(t)
-	w.do(t, "PutVectorBucketPolicy", policyPut(strings.Replace(denying("*", ""), "Deny", "Allow", 1)))
-	if a := w.send(t, request{path: "/GetIndex", body: "{" + docs + `,"indexName":"notes"}`, key: narrowKey}); a.kind != "AccessDeniedException" {
-		t.Errorf("status %d, %q", a.status, a.kind)
+	allow := strings.Replace(denying("*", ""), "Deny", "Allow", 1)
+	get := func(bucket, op string) string {
+		return w.send(t, request{path: "/" + op, body: bucket, key: narrowKey}).kind
+	}
+	index := "{" + docs + `,"indexName":"notes"}`
+	w.do(t, "PutVectorBucketPolicy", policyPut(strings.Replace(allow, `"Principal":"*"`, `"Principal":{"AWS":"000000000000"}`, 1)))
+	if kind := get(index, "GetIndex"); kind != "AccessDeniedException" {
+		t.Errorf("an Allow to the account is one to each of its users: %q", kind)
+	}
+	w.do(t, "PutVectorBucketPolicy", policyPut(allow))
+	if kind := get(index, "GetIndex"); kind != "" {
+		t.Errorf("an Allow to everybody: %q", kind)
+	}
+	if kind := get(`{"vectorBucketName":"void"}`, "GetVectorBucket"); kind != "AccessDeniedException" {
+		t.Errorf("another bucket: %q", kind)
 	}
 }
 

@@ -19,6 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/s3vectors"
 
+	"github.com/tarnlake/tarn/access"
+	"github.com/tarnlake/tarn/access/authority"
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/host/hosttest"
 	"github.com/tarnlake/tarn/ingest/sigv4"
@@ -73,9 +75,9 @@ func newWorld(t testing.TB) *world {
 	}
 	t.Cleanup(func() { _ = engine.Close() })
 	w := &world{store: store, engine: engine, served: make(chan string, 1)}
+	judge := authority.New(people{})
 	w.door = New(Options{
-		Host: h, Buckets: store, Engine: engine, Region: testRegion, Authorize: authorizeNarrowly,
-		Root:    func(_ context.Context, accessKey string) bool { return accessKey == fullKey },
+		Host: h, Buckets: store, Engine: engine, Region: testRegion, Authority: judge,
 		Secrets: secrets{fullKey: testSecret, narrowKey: testSecret},
 		Served: func(operation, _ string, status int, _ time.Duration) {
 			select {
@@ -84,6 +86,7 @@ func newWorld(t testing.TB) *world {
 			}
 		},
 	})
+	judge.Register(w.door.Service())
 	w.server = httptest.NewServer(w.door)
 	t.Cleanup(w.server.Close)
 	w.client = &http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Minute}}
@@ -91,11 +94,19 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-func authorizeNarrowly(_ context.Context, accessKey, action, _ string) error {
-	if accessKey == fullKey || action == "s3vectors:QueryVectors" || action == "s3vectors:ListVectors" {
-		return nil
+// people are the root key, and one that may query and list.
+type people struct{}
+
+func (people) Identity(_ context.Context, accessKey string) (access.Identity, error) {
+	switch accessKey {
+	case fullKey:
+		return access.Identity{AccessKey: accessKey, Root: true}, nil
+	case narrowKey:
+		return access.Identity{AccessKey: accessKey, Rights: access.Rights{
+			Policy: `{"Statement":{"Effect":"Allow","Action":["s3vectors:QueryVectors","s3vectors:ListVectors"],"Resource":"*"}}`,
+		}}, nil
 	}
-	return fmt.Errorf("%w: %s may not %s", ErrDenied, accessKey, action)
+	return access.Identity{}, access.ErrUnknownKey
 }
 
 // sdkClient is the unmodified SDK's client.

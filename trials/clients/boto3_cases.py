@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import random
 import unittest
@@ -134,6 +135,80 @@ class S3Vectors(unittest.TestCase):
         self.assertIn("vectors", [b["vectorBucketName"] for b in self.v.list_vector_buckets()["vectorBuckets"]])
         self.assertEqual(code(self.v.delete_vector_bucket, vectorBucketName="vectors"), "ConflictException")
         self.assertEqual(code(self.v.get_index, vectorBucketName="vectors", indexName="absent"), "NotFoundException")
+
+
+READER = {**COMMON, "aws_access_key_id": os.environ["TARN_READER_ACCESS_KEY"], "aws_secret_access_key": os.environ["TARN_READER_SECRET_KEY"]}
+
+
+class Rights(unittest.TestCase):
+    """The root key, and one whose policy lets it read the bucket "shared"."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.s3, cls.v = boto3.client("s3", **COMMON), boto3.client("s3vectors", **COMMON)
+        cls.reader, cls.reads = boto3.client("s3", config=botocore.config.Config(signature_version="s3v4"), **READER), boto3.client("s3vectors", **READER)
+        for name in ("shared", "closed"):
+            cls.s3.create_bucket(Bucket=name)
+            cls.s3.put_object(Bucket=name, Key="a", Body=b"1")
+            cls.v.create_index(vectorBucketName=name, indexName="notes", dimension=2, dataType="float32", distanceMetric="euclidean")
+            cls.v.put_vectors(vectorBucketName=name, indexName="notes", vectors=[{"key": "k", "data": {"float32": [1, 2]}}])
+
+    def user(self):
+        return "arn:aws:iam::000000000000:user/" + READER["aws_access_key_id"]
+
+    def put(self, bucket, *statements):
+        self.s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": list(statements)}))
+        self.addCleanup(self.s3.delete_bucket_policy, Bucket=bucket)
+
+    def query(self, bucket):
+        return self.reads.query_vectors(vectorBucketName=bucket, indexName="notes", topK=1, queryVector={"float32": [1, 2]})
+
+    def test_a_policy_of_the_key_decides(self):
+        self.assertEqual(self.reader.get_object(Bucket="shared", Key="a")["Body"].read(), b"1")
+        self.assertEqual(len(self.reader.list_objects_v2(Bucket="shared")["Contents"]), 1)
+        self.assertEqual(len(self.query("shared")["vectors"]), 1)
+        for call, arguments in [
+            (self.reader.put_object, dict(Bucket="shared", Key="b", Body=b"2")),
+            (self.reader.delete_object, dict(Bucket="shared", Key="a")),
+            (self.reader.get_object, dict(Bucket="closed", Key="a")),
+            (self.reader.list_objects_v2, dict(Bucket="closed")),
+            (self.reader.get_object, dict(Bucket="not-there", Key="a")),
+            (self.reader.list_buckets, {}),
+            (self.reader.create_bucket, dict(Bucket="mine")),
+            (self.reader.copy_object, dict(Bucket="shared", Key="c", CopySource={"Bucket": "closed", "Key": "a"})),
+        ]:
+            self.assertEqual(code(call, **arguments), "AccessDenied", (call.__name__, arguments))
+        self.assertEqual(code(self.query, "closed"), "AccessDeniedException")
+        self.assertEqual(code(self.reads.put_vectors, vectorBucketName="shared", indexName="notes", vectors=[{"key": "x", "data": {"float32": [1, 2]}}]), "AccessDeniedException")
+        self.assertEqual(code(self.reads.list_vector_buckets), "AccessDeniedException")
+
+    def test_a_deny_of_the_bucket_wins(self):
+        self.put("shared", {"Effect": "Deny", "Principal": {"AWS": self.user()}, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::shared/*"})
+        self.assertEqual(code(self.reader.get_object, Bucket="shared", Key="a"), "AccessDenied")
+        self.assertEqual(self.s3.get_object(Bucket="shared", Key="a")["Body"].read(), b"1")
+        with self.assertRaises(botocore.exceptions.ClientError) as refused:
+            self.reader.get_object(Bucket="shared", Key="a")
+        self.assertIn("explicit deny in a resource-based policy", refused.exception.response["Error"]["Message"])
+
+    def test_an_allow_of_the_bucket_is_enough(self):
+        self.put("closed", {"Effect": "Allow", "Principal": {"AWS": self.user()}, "Action": "s3:PutObject", "Resource": "arn:aws:s3:::closed/in/*"})
+        self.reader.put_object(Bucket="closed", Key="in/a", Body=b"2")
+        self.assertEqual(code(self.reader.put_object, Bucket="closed", Key="out", Body=b"2"), "AccessDenied")
+        url = self.reader.generate_presigned_url("put_object", Params={"Bucket": "closed", "Key": "in/b"}, ExpiresIn=60)
+        with urllib.request.urlopen(urllib.request.Request(url, data=b"presigned", method="PUT")) as r:
+            self.assertEqual(r.status, 200)
+
+    def test_policies_of_buckets_come_back_and_go(self):
+        self.assertEqual(code(self.s3.get_bucket_policy, Bucket="closed"), "NoSuchBucketPolicy")
+        self.put("closed", {"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"})
+        self.assertEqual(code(self.s3.get_object, Bucket="closed", Key="a"), "AccessDenied")
+        self.assertIn('"Deny"', self.s3.get_bucket_policy(Bucket="closed")["Policy"])  # which root may always read and delete
+        self.assertFalse(self.s3.get_bucket_policy_status(Bucket="closed")["PolicyStatus"]["IsPublic"])
+        self.s3.delete_bucket_policy(Bucket="closed")
+        self.assertEqual(code(self.s3.get_bucket_policy, Bucket="closed"), "NoSuchBucketPolicy")
+        self.assertEqual(code(self.s3.put_bucket_policy, Bucket="closed", Policy='{"Statement":[{"Effect":"Allow"}]}'), "MalformedPolicy")
+        self.assertEqual(code(self.s3.put_bucket_policy, Bucket="not-there", Policy=json.dumps({"Statement": [
+            {"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}]})), "NoSuchBucket")
 
 
 if __name__ == "__main__":

@@ -21,8 +21,19 @@ func interpreter(t *testing.T) string {
 func TestBoto3DoesTheMainJob(t *testing.T) {
 	python := interpreter(t)
 	s := start(t)
+	policy := written(t, `{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Action":["s3:GetObject","s3:ListBucket"],"Resource":["arn:aws:s3:::shared","arn:aws:s3:::shared/*"]},
+		{"Effect":"Allow","Action":["s3vectors:QueryVectors","s3vectors:GetVectors"],"Resource":"arn:aws:s3vectors:us-east-1:000000000000:bucket/shared/index/*"}]}`)
+	var reader struct {
+		AccessKey string `json:"access_key"`
+		SecretKey string `json:"secret_key"`
+	}
+	if err := json.Unmarshal([]byte(s.must(t, "key", "create", "reader", "--policy", policy, "-o", "jsonl")), &reader); err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.CommandContext(t.Context(), python, "-m", "unittest", "-v", "boto3_cases")
-	cmd.Env = append(os.Environ(), "TARN_URL="+s.url, "TARN_ACCESS_KEY="+s.accessKey, "TARN_SECRET_KEY="+s.secret, "PYTHONDONTWRITEBYTECODE=1")
+	cmd.Env = append(os.Environ(), "TARN_URL="+s.url, "TARN_ACCESS_KEY="+s.accessKey, "TARN_SECRET_KEY="+s.secret, "PYTHONDONTWRITEBYTECODE=1",
+		"TARN_READER_ACCESS_KEY="+reader.AccessKey, "TARN_READER_SECRET_KEY="+reader.SecretKey)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

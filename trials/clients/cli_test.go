@@ -133,7 +133,7 @@ func TestKeysComeAndGo(t *testing.T) {
 		AccessKey string `json:"access_key"`
 		SecretKey string `json:"secret_key"`
 	}
-	if err := json.Unmarshal([]byte(s.must(t, "key", "create", "pipeline", "-o", "jsonl")), &made); err != nil {
+	if err := json.Unmarshal([]byte(s.must(t, "key", "create", "pipeline", "--all", "-o", "jsonl")), &made); err != nil {
 		t.Fatal(err)
 	}
 	mine := []string{"--access-key", made.AccessKey, "--secret-key", made.SecretKey}
@@ -141,10 +141,29 @@ func TestKeysComeAndGo(t *testing.T) {
 	if _, errs, status := s.tarn(t, "", append(mine, "key", "create", "another")...); status != 4 {
 		t.Errorf("a key that is not root's makes keys: status %d, %s", status, errs)
 	}
+	s.must(t, "key", "rights", made.AccessKey)
+	if _, errs, status := s.tarn(t, "", append(mine, "ls")...); status != 4 || !strings.Contains(errs, "s3:ListAllMyBuckets") {
+		t.Errorf("a key that lost its rights lists: status %d, %s", status, errs)
+	}
+	s.must(t, "key", "rights", made.AccessKey, "--policy", written(t, `{"Statement":{"Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*"}}`))
+	s.must(t, append(mine, "ls")...)
+	if _, errs, status := s.tarn(t, "", append(mine, "mb", "more")...); status != 4 {
+		t.Errorf("a key makes what its policy does not allow: status %d, %s", status, errs)
+	}
 	s.must(t, "key", "rm", made.AccessKey)
 	if _, errs, status := s.tarn(t, "", append(mine, "ls")...); status != 4 {
 		t.Errorf("a deleted key lists: status %d, %s", status, errs)
 	}
+}
+
+// written is a file with a text.
+func written(t *testing.T, text string) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 func TestCompletionIsOffered(t *testing.T) {

@@ -1535,6 +1535,8 @@ type Key struct {
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Created       *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=created,proto3" json:"created,omitempty"`
 	Root          bool                   `protobuf:"varint,4,opt,name=root,proto3" json:"root,omitempty"`
+	All           bool                   `protobuf:"varint,5,opt,name=all,proto3" json:"all,omitempty"`      // may do everything with data that no bucket's policy denies it
+	Policy        string                 `protobuf:"bytes,6,opt,name=policy,proto3" json:"policy,omitempty"` // else: what it may do, in AWS's policy language; empty: nothing
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1597,9 +1599,25 @@ func (x *Key) GetRoot() bool {
 	return false
 }
 
+func (x *Key) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+func (x *Key) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
 type CreateKeyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"` // whose key it is, 1 to 64 characters
+	All           bool                   `protobuf:"varint,2,opt,name=all,proto3" json:"all,omitempty"`
+	Policy        string                 `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1641,6 +1659,124 @@ func (x *CreateKeyRequest) GetName() string {
 	return ""
 }
 
+func (x *CreateKeyRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+func (x *CreateKeyRequest) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+type SetKeyRightsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	AccessKey     string                 `protobuf:"bytes,1,opt,name=access_key,json=accessKey,proto3" json:"access_key,omitempty"`
+	All           bool                   `protobuf:"varint,2,opt,name=all,proto3" json:"all,omitempty"`
+	Policy        string                 `protobuf:"bytes,3,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetKeyRightsRequest) Reset() {
+	*x = SetKeyRightsRequest{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetKeyRightsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetKeyRightsRequest) ProtoMessage() {}
+
+func (x *SetKeyRightsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetKeyRightsRequest.ProtoReflect.Descriptor instead.
+func (*SetKeyRightsRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *SetKeyRightsRequest) GetAccessKey() string {
+	if x != nil {
+		return x.AccessKey
+	}
+	return ""
+}
+
+func (x *SetKeyRightsRequest) GetAll() bool {
+	if x != nil {
+		return x.All
+	}
+	return false
+}
+
+func (x *SetKeyRightsRequest) GetPolicy() string {
+	if x != nil {
+		return x.Policy
+	}
+	return ""
+}
+
+type SetKeyRightsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Key           *Key                   `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetKeyRightsResponse) Reset() {
+	*x = SetKeyRightsResponse{}
+	mi := &file_tarn_v1_admin_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetKeyRightsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetKeyRightsResponse) ProtoMessage() {}
+
+func (x *SetKeyRightsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_admin_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetKeyRightsResponse.ProtoReflect.Descriptor instead.
+func (*SetKeyRightsResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *SetKeyRightsResponse) GetKey() *Key {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
 type CreateKeyResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           *Key                   `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -1651,7 +1787,7 @@ type CreateKeyResponse struct {
 
 func (x *CreateKeyResponse) Reset() {
 	*x = CreateKeyResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[24]
+	mi := &file_tarn_v1_admin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1663,7 +1799,7 @@ func (x *CreateKeyResponse) String() string {
 func (*CreateKeyResponse) ProtoMessage() {}
 
 func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[24]
+	mi := &file_tarn_v1_admin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1676,7 +1812,7 @@ func (x *CreateKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateKeyResponse.ProtoReflect.Descriptor instead.
 func (*CreateKeyResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{24}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CreateKeyResponse) GetKey() *Key {
@@ -1701,7 +1837,7 @@ type ListKeysRequest struct {
 
 func (x *ListKeysRequest) Reset() {
 	*x = ListKeysRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[25]
+	mi := &file_tarn_v1_admin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1713,7 +1849,7 @@ func (x *ListKeysRequest) String() string {
 func (*ListKeysRequest) ProtoMessage() {}
 
 func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[25]
+	mi := &file_tarn_v1_admin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1726,7 +1862,7 @@ func (x *ListKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListKeysRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{25}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{27}
 }
 
 type ListKeysResponse struct {
@@ -1738,7 +1874,7 @@ type ListKeysResponse struct {
 
 func (x *ListKeysResponse) Reset() {
 	*x = ListKeysResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[26]
+	mi := &file_tarn_v1_admin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1750,7 +1886,7 @@ func (x *ListKeysResponse) String() string {
 func (*ListKeysResponse) ProtoMessage() {}
 
 func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[26]
+	mi := &file_tarn_v1_admin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1763,7 +1899,7 @@ func (x *ListKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListKeysResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{26}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListKeysResponse) GetKeys() []*Key {
@@ -1782,7 +1918,7 @@ type DeleteKeyRequest struct {
 
 func (x *DeleteKeyRequest) Reset() {
 	*x = DeleteKeyRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[27]
+	mi := &file_tarn_v1_admin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1794,7 +1930,7 @@ func (x *DeleteKeyRequest) String() string {
 func (*DeleteKeyRequest) ProtoMessage() {}
 
 func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[27]
+	mi := &file_tarn_v1_admin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1807,7 +1943,7 @@ func (x *DeleteKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyRequest.ProtoReflect.Descriptor instead.
 func (*DeleteKeyRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{27}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DeleteKeyRequest) GetAccessKey() string {
@@ -1825,7 +1961,7 @@ type DeleteKeyResponse struct {
 
 func (x *DeleteKeyResponse) Reset() {
 	*x = DeleteKeyResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[28]
+	mi := &file_tarn_v1_admin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1837,7 +1973,7 @@ func (x *DeleteKeyResponse) String() string {
 func (*DeleteKeyResponse) ProtoMessage() {}
 
 func (x *DeleteKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[28]
+	mi := &file_tarn_v1_admin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1850,7 +1986,7 @@ func (x *DeleteKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteKeyResponse.ProtoReflect.Descriptor instead.
 func (*DeleteKeyResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{28}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{30}
 }
 
 type LoginRequest struct {
@@ -1865,7 +2001,7 @@ type LoginRequest struct {
 
 func (x *LoginRequest) Reset() {
 	*x = LoginRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[29]
+	mi := &file_tarn_v1_admin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1877,7 +2013,7 @@ func (x *LoginRequest) String() string {
 func (*LoginRequest) ProtoMessage() {}
 
 func (x *LoginRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[29]
+	mi := &file_tarn_v1_admin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1890,7 +2026,7 @@ func (x *LoginRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoginRequest.ProtoReflect.Descriptor instead.
 func (*LoginRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{29}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *LoginRequest) GetAccessKey() string {
@@ -1931,7 +2067,7 @@ type LoginResponse struct {
 
 func (x *LoginResponse) Reset() {
 	*x = LoginResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[30]
+	mi := &file_tarn_v1_admin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1943,7 +2079,7 @@ func (x *LoginResponse) String() string {
 func (*LoginResponse) ProtoMessage() {}
 
 func (x *LoginResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[30]
+	mi := &file_tarn_v1_admin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1956,7 +2092,7 @@ func (x *LoginResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoginResponse.ProtoReflect.Descriptor instead.
 func (*LoginResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{30}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *LoginResponse) GetToken() string {
@@ -1981,7 +2117,7 @@ type LogoutRequest struct {
 
 func (x *LogoutRequest) Reset() {
 	*x = LogoutRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[31]
+	mi := &file_tarn_v1_admin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1993,7 +2129,7 @@ func (x *LogoutRequest) String() string {
 func (*LogoutRequest) ProtoMessage() {}
 
 func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[31]
+	mi := &file_tarn_v1_admin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2006,7 +2142,7 @@ func (x *LogoutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutRequest.ProtoReflect.Descriptor instead.
 func (*LogoutRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{31}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{33}
 }
 
 type LogoutResponse struct {
@@ -2017,7 +2153,7 @@ type LogoutResponse struct {
 
 func (x *LogoutResponse) Reset() {
 	*x = LogoutResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[32]
+	mi := &file_tarn_v1_admin_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2029,7 +2165,7 @@ func (x *LogoutResponse) String() string {
 func (*LogoutResponse) ProtoMessage() {}
 
 func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[32]
+	mi := &file_tarn_v1_admin_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2042,7 +2178,7 @@ func (x *LogoutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LogoutResponse.ProtoReflect.Descriptor instead.
 func (*LogoutResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{32}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{34}
 }
 
 type WhoAmIRequest struct {
@@ -2053,7 +2189,7 @@ type WhoAmIRequest struct {
 
 func (x *WhoAmIRequest) Reset() {
 	*x = WhoAmIRequest{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[33]
+	mi := &file_tarn_v1_admin_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2065,7 +2201,7 @@ func (x *WhoAmIRequest) String() string {
 func (*WhoAmIRequest) ProtoMessage() {}
 
 func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[33]
+	mi := &file_tarn_v1_admin_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2078,7 +2214,7 @@ func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIRequest.ProtoReflect.Descriptor instead.
 func (*WhoAmIRequest) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{33}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{35}
 }
 
 type WhoAmIResponse struct {
@@ -2093,7 +2229,7 @@ type WhoAmIResponse struct {
 
 func (x *WhoAmIResponse) Reset() {
 	*x = WhoAmIResponse{}
-	mi := &file_tarn_v1_admin_proto_msgTypes[34]
+	mi := &file_tarn_v1_admin_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2105,7 +2241,7 @@ func (x *WhoAmIResponse) String() string {
 func (*WhoAmIResponse) ProtoMessage() {}
 
 func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_admin_proto_msgTypes[34]
+	mi := &file_tarn_v1_admin_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2118,7 +2254,7 @@ func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIResponse.ProtoReflect.Descriptor instead.
 func (*WhoAmIResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{34}
+	return file_tarn_v1_admin_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *WhoAmIResponse) GetAccessKey() string {
@@ -2279,15 +2415,26 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\rRepairRequest\"Y\n" +
 	"\x0eRepairResponse\x123\n" +
 	"\bprogress\x18\x01 \x01(\v2\x17.tarn.v1.RepairProgressR\bprogress\x12\x12\n" +
-	"\x04done\x18\x02 \x01(\bR\x04done\"\x82\x01\n" +
+	"\x04done\x18\x02 \x01(\bR\x04done\"\xac\x01\n" +
 	"\x03Key\x12\x1d\n" +
 	"\n" +
 	"access_key\x18\x01 \x01(\tR\taccessKey\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x124\n" +
 	"\acreated\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\acreated\x12\x12\n" +
-	"\x04root\x18\x04 \x01(\bR\x04root\"&\n" +
+	"\x04root\x18\x04 \x01(\bR\x04root\x12\x10\n" +
+	"\x03all\x18\x05 \x01(\bR\x03all\x12\x16\n" +
+	"\x06policy\x18\x06 \x01(\tR\x06policy\"P\n" +
 	"\x10CreateKeyRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"R\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x10\n" +
+	"\x03all\x18\x02 \x01(\bR\x03all\x12\x16\n" +
+	"\x06policy\x18\x03 \x01(\tR\x06policy\"^\n" +
+	"\x13SetKeyRightsRequest\x12\x1d\n" +
+	"\n" +
+	"access_key\x18\x01 \x01(\tR\taccessKey\x12\x10\n" +
+	"\x03all\x18\x02 \x01(\bR\x03all\x12\x16\n" +
+	"\x06policy\x18\x03 \x01(\tR\x06policy\"6\n" +
+	"\x14SetKeyRightsResponse\x12\x1e\n" +
+	"\x03key\x18\x01 \x01(\v2\f.tarn.v1.KeyR\x03key\"R\n" +
 	"\x11CreateKeyResponse\x12\x1e\n" +
 	"\x03key\x18\x01 \x01(\v2\f.tarn.v1.KeyR\x03key\x12\x1d\n" +
 	"\n" +
@@ -2318,7 +2465,7 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"access_key\x18\x01 \x01(\tR\taccessKey\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x12\n" +
 	"\x04root\x18\x03 \x01(\bR\x04root\x12\x18\n" +
-	"\aversion\x18\x04 \x01(\tR\aversion2\xff\x05\n" +
+	"\aversion\x18\x04 \x01(\tR\aversion2\xcc\x06\n" +
 	"\fAdminService\x129\n" +
 	"\x06Status\x12\x16.tarn.v1.StatusRequest\x1a\x17.tarn.v1.StatusResponse\x12E\n" +
 	"\n" +
@@ -2331,7 +2478,8 @@ const file_tarn_v1_admin_proto_rawDesc = "" +
 	"\n" +
 	"LabelDrive\x12\x1a.tarn.v1.LabelDriveRequest\x1a\x1b.tarn.v1.LabelDriveResponse\x12;\n" +
 	"\x06Repair\x12\x16.tarn.v1.RepairRequest\x1a\x17.tarn.v1.RepairResponse0\x01\x12B\n" +
-	"\tCreateKey\x12\x19.tarn.v1.CreateKeyRequest\x1a\x1a.tarn.v1.CreateKeyResponse\x12?\n" +
+	"\tCreateKey\x12\x19.tarn.v1.CreateKeyRequest\x1a\x1a.tarn.v1.CreateKeyResponse\x12K\n" +
+	"\fSetKeyRights\x12\x1c.tarn.v1.SetKeyRightsRequest\x1a\x1d.tarn.v1.SetKeyRightsResponse\x12?\n" +
 	"\bListKeys\x12\x18.tarn.v1.ListKeysRequest\x1a\x19.tarn.v1.ListKeysResponse\x12B\n" +
 	"\tDeleteKey\x12\x19.tarn.v1.DeleteKeyRequest\x1a\x1a.tarn.v1.DeleteKeyResponse2\xbe\x01\n" +
 	"\x0eSessionService\x126\n" +
@@ -2351,7 +2499,7 @@ func file_tarn_v1_admin_proto_rawDescGZIP() []byte {
 	return file_tarn_v1_admin_proto_rawDescData
 }
 
-var file_tarn_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_tarn_v1_admin_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_tarn_v1_admin_proto_goTypes = []any{
 	(*StatusRequest)(nil),         // 0: tarn.v1.StatusRequest
 	(*Drive)(nil),                 // 1: tarn.v1.Drive
@@ -2377,28 +2525,30 @@ var file_tarn_v1_admin_proto_goTypes = []any{
 	(*RepairResponse)(nil),        // 21: tarn.v1.RepairResponse
 	(*Key)(nil),                   // 22: tarn.v1.Key
 	(*CreateKeyRequest)(nil),      // 23: tarn.v1.CreateKeyRequest
-	(*CreateKeyResponse)(nil),     // 24: tarn.v1.CreateKeyResponse
-	(*ListKeysRequest)(nil),       // 25: tarn.v1.ListKeysRequest
-	(*ListKeysResponse)(nil),      // 26: tarn.v1.ListKeysResponse
-	(*DeleteKeyRequest)(nil),      // 27: tarn.v1.DeleteKeyRequest
-	(*DeleteKeyResponse)(nil),     // 28: tarn.v1.DeleteKeyResponse
-	(*LoginRequest)(nil),          // 29: tarn.v1.LoginRequest
-	(*LoginResponse)(nil),         // 30: tarn.v1.LoginResponse
-	(*LogoutRequest)(nil),         // 31: tarn.v1.LogoutRequest
-	(*LogoutResponse)(nil),        // 32: tarn.v1.LogoutResponse
-	(*WhoAmIRequest)(nil),         // 33: tarn.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),        // 34: tarn.v1.WhoAmIResponse
-	nil,                           // 35: tarn.v1.StatusResponse.BlobsBySpareShardsEntry
-	(*timestamppb.Timestamp)(nil), // 36: google.protobuf.Timestamp
+	(*SetKeyRightsRequest)(nil),   // 24: tarn.v1.SetKeyRightsRequest
+	(*SetKeyRightsResponse)(nil),  // 25: tarn.v1.SetKeyRightsResponse
+	(*CreateKeyResponse)(nil),     // 26: tarn.v1.CreateKeyResponse
+	(*ListKeysRequest)(nil),       // 27: tarn.v1.ListKeysRequest
+	(*ListKeysResponse)(nil),      // 28: tarn.v1.ListKeysResponse
+	(*DeleteKeyRequest)(nil),      // 29: tarn.v1.DeleteKeyRequest
+	(*DeleteKeyResponse)(nil),     // 30: tarn.v1.DeleteKeyResponse
+	(*LoginRequest)(nil),          // 31: tarn.v1.LoginRequest
+	(*LoginResponse)(nil),         // 32: tarn.v1.LoginResponse
+	(*LogoutRequest)(nil),         // 33: tarn.v1.LogoutRequest
+	(*LogoutResponse)(nil),        // 34: tarn.v1.LogoutResponse
+	(*WhoAmIRequest)(nil),         // 35: tarn.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),        // 36: tarn.v1.WhoAmIResponse
+	nil,                           // 37: tarn.v1.StatusResponse.BlobsBySpareShardsEntry
+	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
 }
 var file_tarn_v1_admin_proto_depIdxs = []int32{
-	36, // 0: tarn.v1.Drive.since:type_name -> google.protobuf.Timestamp
+	38, // 0: tarn.v1.Drive.since:type_name -> google.protobuf.Timestamp
 	1,  // 1: tarn.v1.AddDriveResponse.drive:type_name -> tarn.v1.Drive
 	1,  // 2: tarn.v1.DrainDriveResponse.drive:type_name -> tarn.v1.Drive
 	1,  // 3: tarn.v1.LabelDriveResponse.drive:type_name -> tarn.v1.Drive
 	1,  // 4: tarn.v1.StatusResponse.drives:type_name -> tarn.v1.Drive
-	35, // 5: tarn.v1.StatusResponse.blobs_by_spare_shards:type_name -> tarn.v1.StatusResponse.BlobsBySpareShardsEntry
-	36, // 6: tarn.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
+	37, // 5: tarn.v1.StatusResponse.blobs_by_spare_shards:type_name -> tarn.v1.StatusResponse.BlobsBySpareShardsEntry
+	38, // 6: tarn.v1.StatusResponse.started:type_name -> google.protobuf.Timestamp
 	17, // 7: tarn.v1.StatusResponse.repair:type_name -> tarn.v1.RepairProgress
 	12, // 8: tarn.v1.StatusResponse.move:type_name -> tarn.v1.MoveProgress
 	14, // 9: tarn.v1.StatusResponse.load:type_name -> tarn.v1.Load
@@ -2406,43 +2556,46 @@ var file_tarn_v1_admin_proto_depIdxs = []int32{
 	15, // 11: tarn.v1.Load.classes:type_name -> tarn.v1.ClassLoad
 	1,  // 12: tarn.v1.AdoptDriveResponse.drive:type_name -> tarn.v1.Drive
 	17, // 13: tarn.v1.RepairResponse.progress:type_name -> tarn.v1.RepairProgress
-	36, // 14: tarn.v1.Key.created:type_name -> google.protobuf.Timestamp
-	22, // 15: tarn.v1.CreateKeyResponse.key:type_name -> tarn.v1.Key
-	22, // 16: tarn.v1.ListKeysResponse.keys:type_name -> tarn.v1.Key
-	36, // 17: tarn.v1.LoginResponse.expires:type_name -> google.protobuf.Timestamp
-	0,  // 18: tarn.v1.AdminService.Status:input_type -> tarn.v1.StatusRequest
-	18, // 19: tarn.v1.AdminService.AdoptDrive:input_type -> tarn.v1.AdoptDriveRequest
-	2,  // 20: tarn.v1.AdminService.AddDrive:input_type -> tarn.v1.AddDriveRequest
-	4,  // 21: tarn.v1.AdminService.DrainDrive:input_type -> tarn.v1.DrainDriveRequest
-	6,  // 22: tarn.v1.AdminService.RemoveDrive:input_type -> tarn.v1.RemoveDriveRequest
-	8,  // 23: tarn.v1.AdminService.BalanceDrives:input_type -> tarn.v1.BalanceDrivesRequest
-	10, // 24: tarn.v1.AdminService.LabelDrive:input_type -> tarn.v1.LabelDriveRequest
-	20, // 25: tarn.v1.AdminService.Repair:input_type -> tarn.v1.RepairRequest
-	23, // 26: tarn.v1.AdminService.CreateKey:input_type -> tarn.v1.CreateKeyRequest
-	25, // 27: tarn.v1.AdminService.ListKeys:input_type -> tarn.v1.ListKeysRequest
-	27, // 28: tarn.v1.AdminService.DeleteKey:input_type -> tarn.v1.DeleteKeyRequest
-	29, // 29: tarn.v1.SessionService.Login:input_type -> tarn.v1.LoginRequest
-	31, // 30: tarn.v1.SessionService.Logout:input_type -> tarn.v1.LogoutRequest
-	33, // 31: tarn.v1.SessionService.WhoAmI:input_type -> tarn.v1.WhoAmIRequest
-	13, // 32: tarn.v1.AdminService.Status:output_type -> tarn.v1.StatusResponse
-	19, // 33: tarn.v1.AdminService.AdoptDrive:output_type -> tarn.v1.AdoptDriveResponse
-	3,  // 34: tarn.v1.AdminService.AddDrive:output_type -> tarn.v1.AddDriveResponse
-	5,  // 35: tarn.v1.AdminService.DrainDrive:output_type -> tarn.v1.DrainDriveResponse
-	7,  // 36: tarn.v1.AdminService.RemoveDrive:output_type -> tarn.v1.RemoveDriveResponse
-	9,  // 37: tarn.v1.AdminService.BalanceDrives:output_type -> tarn.v1.BalanceDrivesResponse
-	11, // 38: tarn.v1.AdminService.LabelDrive:output_type -> tarn.v1.LabelDriveResponse
-	21, // 39: tarn.v1.AdminService.Repair:output_type -> tarn.v1.RepairResponse
-	24, // 40: tarn.v1.AdminService.CreateKey:output_type -> tarn.v1.CreateKeyResponse
-	26, // 41: tarn.v1.AdminService.ListKeys:output_type -> tarn.v1.ListKeysResponse
-	28, // 42: tarn.v1.AdminService.DeleteKey:output_type -> tarn.v1.DeleteKeyResponse
-	30, // 43: tarn.v1.SessionService.Login:output_type -> tarn.v1.LoginResponse
-	32, // 44: tarn.v1.SessionService.Logout:output_type -> tarn.v1.LogoutResponse
-	34, // 45: tarn.v1.SessionService.WhoAmI:output_type -> tarn.v1.WhoAmIResponse
-	32, // [32:46] is the sub-list for method output_type
-	18, // [18:32] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	38, // 14: tarn.v1.Key.created:type_name -> google.protobuf.Timestamp
+	22, // 15: tarn.v1.SetKeyRightsResponse.key:type_name -> tarn.v1.Key
+	22, // 16: tarn.v1.CreateKeyResponse.key:type_name -> tarn.v1.Key
+	22, // 17: tarn.v1.ListKeysResponse.keys:type_name -> tarn.v1.Key
+	38, // 18: tarn.v1.LoginResponse.expires:type_name -> google.protobuf.Timestamp
+	0,  // 19: tarn.v1.AdminService.Status:input_type -> tarn.v1.StatusRequest
+	18, // 20: tarn.v1.AdminService.AdoptDrive:input_type -> tarn.v1.AdoptDriveRequest
+	2,  // 21: tarn.v1.AdminService.AddDrive:input_type -> tarn.v1.AddDriveRequest
+	4,  // 22: tarn.v1.AdminService.DrainDrive:input_type -> tarn.v1.DrainDriveRequest
+	6,  // 23: tarn.v1.AdminService.RemoveDrive:input_type -> tarn.v1.RemoveDriveRequest
+	8,  // 24: tarn.v1.AdminService.BalanceDrives:input_type -> tarn.v1.BalanceDrivesRequest
+	10, // 25: tarn.v1.AdminService.LabelDrive:input_type -> tarn.v1.LabelDriveRequest
+	20, // 26: tarn.v1.AdminService.Repair:input_type -> tarn.v1.RepairRequest
+	23, // 27: tarn.v1.AdminService.CreateKey:input_type -> tarn.v1.CreateKeyRequest
+	24, // 28: tarn.v1.AdminService.SetKeyRights:input_type -> tarn.v1.SetKeyRightsRequest
+	27, // 29: tarn.v1.AdminService.ListKeys:input_type -> tarn.v1.ListKeysRequest
+	29, // 30: tarn.v1.AdminService.DeleteKey:input_type -> tarn.v1.DeleteKeyRequest
+	31, // 31: tarn.v1.SessionService.Login:input_type -> tarn.v1.LoginRequest
+	33, // 32: tarn.v1.SessionService.Logout:input_type -> tarn.v1.LogoutRequest
+	35, // 33: tarn.v1.SessionService.WhoAmI:input_type -> tarn.v1.WhoAmIRequest
+	13, // 34: tarn.v1.AdminService.Status:output_type -> tarn.v1.StatusResponse
+	19, // 35: tarn.v1.AdminService.AdoptDrive:output_type -> tarn.v1.AdoptDriveResponse
+	3,  // 36: tarn.v1.AdminService.AddDrive:output_type -> tarn.v1.AddDriveResponse
+	5,  // 37: tarn.v1.AdminService.DrainDrive:output_type -> tarn.v1.DrainDriveResponse
+	7,  // 38: tarn.v1.AdminService.RemoveDrive:output_type -> tarn.v1.RemoveDriveResponse
+	9,  // 39: tarn.v1.AdminService.BalanceDrives:output_type -> tarn.v1.BalanceDrivesResponse
+	11, // 40: tarn.v1.AdminService.LabelDrive:output_type -> tarn.v1.LabelDriveResponse
+	21, // 41: tarn.v1.AdminService.Repair:output_type -> tarn.v1.RepairResponse
+	26, // 42: tarn.v1.AdminService.CreateKey:output_type -> tarn.v1.CreateKeyResponse
+	25, // 43: tarn.v1.AdminService.SetKeyRights:output_type -> tarn.v1.SetKeyRightsResponse
+	28, // 44: tarn.v1.AdminService.ListKeys:output_type -> tarn.v1.ListKeysResponse
+	30, // 45: tarn.v1.AdminService.DeleteKey:output_type -> tarn.v1.DeleteKeyResponse
+	32, // 46: tarn.v1.SessionService.Login:output_type -> tarn.v1.LoginResponse
+	34, // 47: tarn.v1.SessionService.Logout:output_type -> tarn.v1.LogoutResponse
+	36, // 48: tarn.v1.SessionService.WhoAmI:output_type -> tarn.v1.WhoAmIResponse
+	34, // [34:49] is the sub-list for method output_type
+	19, // [19:34] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_tarn_v1_admin_proto_init() }
@@ -2456,7 +2609,7 @@ func file_tarn_v1_admin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_admin_proto_rawDesc), len(file_tarn_v1_admin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   36,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

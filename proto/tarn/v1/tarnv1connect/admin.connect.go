@@ -44,6 +44,8 @@ const (
 	AdminServiceRepairProcedure = "/tarn.v1.AdminService/Repair"
 	// AdminServiceCreateKeyProcedure is the procedure name of the AdminService's CreateKey RPC.
 	AdminServiceCreateKeyProcedure = "/tarn.v1.AdminService/CreateKey"
+	// AdminServiceSetKeyRightsProcedure is the procedure name of the AdminService's SetKeyRights RPC.
+	AdminServiceSetKeyRightsProcedure = "/tarn.v1.AdminService/SetKeyRights"
 	// AdminServiceListKeysProcedure is the procedure name of the AdminService's ListKeys RPC.
 	AdminServiceListKeysProcedure = "/tarn.v1.AdminService/ListKeys"
 	// AdminServiceDeleteKeyProcedure is the procedure name of the AdminService's DeleteKey RPC.
@@ -120,6 +122,13 @@ var (
 			Procedure:  AdminServiceCreateKeyProcedure,
 		}
 	})
+	adminServiceSetKeyRightsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_tarn_v1_admin_proto.Services().ByName("AdminService").Methods().ByName("SetKeyRights"),
+			Procedure:  AdminServiceSetKeyRightsProcedure,
+		}
+	})
 	adminServiceListKeysSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType: connect.StreamTypeUnary,
@@ -156,7 +165,10 @@ type AdminServiceClient interface {
 	LabelDrive(context.Context, *v1.LabelDriveRequest) (*v1.LabelDriveResponse, error)
 	// Repair rebuilds what is missing or wrong, and reports progress until done.
 	Repair(context.Context, *v1.RepairRequest) (AdminServiceRepairClientStream, error)
+	// CreateKey makes a key that may do what it is given: nothing, unless a bucket's policy allows it.
 	CreateKey(context.Context, *v1.CreateKeyRequest) (*v1.CreateKeyResponse, error)
+	// SetKeyRights replaces what a key may do, from now on.
+	SetKeyRights(context.Context, *v1.SetKeyRightsRequest) (*v1.SetKeyRightsResponse, error)
 	ListKeys(context.Context, *v1.ListKeysRequest) (*v1.ListKeysResponse, error)
 	DeleteKey(context.Context, *v1.DeleteKeyRequest) (*v1.DeleteKeyResponse, error)
 }
@@ -207,7 +219,10 @@ type AdminServiceHandler interface {
 	LabelDrive(context.Context, *v1.LabelDriveRequest) (*v1.LabelDriveResponse, error)
 	// Repair rebuilds what is missing or wrong, and reports progress until done.
 	Repair(context.Context, *v1.RepairRequest, AdminServiceRepairServerStream) error
+	// CreateKey makes a key that may do what it is given: nothing, unless a bucket's policy allows it.
 	CreateKey(context.Context, *v1.CreateKeyRequest) (*v1.CreateKeyResponse, error)
+	// SetKeyRights replaces what a key may do, from now on.
+	SetKeyRights(context.Context, *v1.SetKeyRightsRequest) (*v1.SetKeyRightsResponse, error)
 	ListKeys(context.Context, *v1.ListKeysRequest) (*v1.ListKeysResponse, error)
 	DeleteKey(context.Context, *v1.DeleteKeyRequest) (*v1.DeleteKeyResponse, error)
 }
@@ -225,6 +240,7 @@ func RegisterAdminServiceHandler(server *connect.Server, svc AdminServiceHandler
 		connect.Method{Spec: adminServiceLabelDriveSpec(), Handler: adapter.labelDrive},
 		connect.Method{Spec: adminServiceRepairSpec(), Handler: adapter.repair},
 		connect.Method{Spec: adminServiceCreateKeySpec(), Handler: adapter.createKey},
+		connect.Method{Spec: adminServiceSetKeyRightsSpec(), Handler: adapter.setKeyRights},
 		connect.Method{Spec: adminServiceListKeysSpec(), Handler: adapter.listKeys},
 		connect.Method{Spec: adminServiceDeleteKeySpec(), Handler: adapter.deleteKey},
 	)
@@ -282,6 +298,10 @@ func (UnimplementedAdminServiceHandler) Repair(context.Context, *v1.RepairReques
 
 func (UnimplementedAdminServiceHandler) CreateKey(context.Context, *v1.CreateKeyRequest) (*v1.CreateKeyResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "tarn.v1.AdminService.CreateKey is not implemented")
+}
+
+func (UnimplementedAdminServiceHandler) SetKeyRights(context.Context, *v1.SetKeyRightsRequest) (*v1.SetKeyRightsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tarn.v1.AdminService.SetKeyRights is not implemented")
 }
 
 func (UnimplementedAdminServiceHandler) ListKeys(context.Context, *v1.ListKeysRequest) (*v1.ListKeysResponse, error) {
@@ -363,6 +383,14 @@ func (c *adminServiceClient) Repair(ctx context.Context, req *v1.RepairRequest) 
 func (c *adminServiceClient) CreateKey(ctx context.Context, req *v1.CreateKeyRequest) (*v1.CreateKeyResponse, error) {
 	var res v1.CreateKeyResponse
 	if err := c.client.CallUnary(ctx, adminServiceCreateKeySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *adminServiceClient) SetKeyRights(ctx context.Context, req *v1.SetKeyRightsRequest) (*v1.SetKeyRightsResponse, error) {
+	var res v1.SetKeyRightsResponse
+	if err := c.client.CallUnary(ctx, adminServiceSetKeyRightsSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -484,6 +512,18 @@ func (h adminServiceHandler) createKey(ctx context.Context, _ connect.Spec, stre
 		return err
 	}
 	res, err := h.svc.CreateKey(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h adminServiceHandler) setKeyRights(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.SetKeyRightsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.SetKeyRights(ctx, &req)
 	if err != nil {
 		return err
 	}

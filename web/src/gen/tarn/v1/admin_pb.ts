@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file tarn/v1/admin.proto.
  */
 export const file_tarn_v1_admin: GenFile = /*@__PURE__*/
-  fileDesc("ChN0YXJuL3YxL2FkbWluLnByb3RvEgd0YXJuLnYxIiMKDVN0YXR1c1JlcXVlc3QSEgoKcmVkdW5kYW5jeRgBIAEoCCLdAgoFRHJpdmUSDgoGbnVtYmVyGAEgASgNEgwKBHBhdGgYAiABKAkSCgoCaWQYAyABKAkSDQoFc3RhdGUYBCABKAkSDgoGcmVhc29uGAUgASgJEhIKCnVzZWRfYnl0ZXMYBiABKAQSEgoKZnJlZV9ieXRlcxgHIAEoBBITCgt0b3RhbF9ieXRlcxgIIAEoBBIOCgZkZXZpY2UYCSABKAkSDwoHam91cm5hbBgKIAEoCBIMCgR2aWV3GAsgASgIEikKBXNpbmNlGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR6b25lGA0gASgJEgwKBHJhY2sYDiABKAkSDAoEbm9kZRgPIAEoCRIQCghkcmFpbmluZxgQIAEoCBIPCgdkcmFpbmVkGBEgASgIEhMKC3NoYXJkc19sZWZ0GBIgASgEEhIKCmJ5dGVzX2xlZnQYEyABKAQiSQoPQWRkRHJpdmVSZXF1ZXN0EgwKBHBhdGgYASABKAkSDAoEem9uZRgCIAEoCRIMCgRyYWNrGAMgASgJEgwKBG5vZGUYBCABKAkiMQoQQWRkRHJpdmVSZXNwb25zZRIdCgVkcml2ZRgBIAEoCzIOLnRhcm4udjEuRHJpdmUiMQoRRHJhaW5Ecml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEgwKBGtlZXAYAiABKAgiMwoSRHJhaW5Ecml2ZVJlc3BvbnNlEh0KBWRyaXZlGAEgASgLMg4udGFybi52MS5Ecml2ZSIzChJSZW1vdmVEcml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEg0KBWZvcmNlGAIgASgIIhUKE1JlbW92ZURyaXZlUmVzcG9uc2UiFgoUQmFsYW5jZURyaXZlc1JlcXVlc3QiJgoVQmFsYW5jZURyaXZlc1Jlc3BvbnNlEg0KBWJlZ3VuGAEgASgIIk0KEUxhYmVsRHJpdmVSZXF1ZXN0Eg4KBm51bWJlchgBIAEoDRIMCgR6b25lGAIgASgJEgwKBHJhY2sYAyABKAkSDAoEbm9kZRgEIAEoCSIzChJMYWJlbERyaXZlUmVzcG9uc2USHQoFZHJpdmUYASABKAsyDi50YXJuLnYxLkRyaXZlIm4KDE1vdmVQcm9ncmVzcxIMCgRraW5kGAEgASgJEg8KB3J1bm5pbmcYAiABKAgSDwoHc3RyaXBlcxgDIAEoBBINCgVieXRlcxgEIAEoBBIQCgh1bnBsYWNlZBgFIAEoBBINCgVlcnJvchgGIAEoCSLiBAoOU3RhdHVzUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIQCghzdG9yZV9pZBgCIAEoCRITCgtkYXRhX3NoYXJkcxgDIAEoDRIVCg1wYXJpdHlfc2hhcmRzGAQgASgNEhAKCHdyaXRhYmxlGAUgASgIEg4KBnJlYXNvbhgGIAEoCRIeCgZkcml2ZXMYByADKAsyDi50YXJuLnYxLkRyaXZlEhcKD2ZhaWx1cmVfZG9tYWlucxgIIAEoDRIQCgh3YXJuaW5ncxgJIAMoCRIPCgdidWNrZXRzGAogASgEEk4KFWJsb2JzX2J5X3NwYXJlX3NoYXJkcxgLIAMoCzIvLnRhcm4udjEuU3RhdHVzUmVzcG9uc2UuQmxvYnNCeVNwYXJlU2hhcmRzRW50cnkSKwoHc3RhcnRlZBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoGcmVwYWlyGA4gASgLMhcudGFybi52MS5SZXBhaXJQcm9ncmVzcxIYChBibG9ic191bnJlYWRhYmxlGA0gASgEEiMKBG1vdmUYDyABKAsyFS50YXJuLnYxLk1vdmVQcm9ncmVzcxIRCglwbGFjZW1lbnQYECABKAkSDgoGZ3JvdXBzGBEgASgNEhsKBGxvYWQYFCABKAsyDS50YXJuLnYxLkxvYWQSIwoIdGlkaW5lc3MYFSABKAsyES50YXJuLnYxLlRpZGluZXNzGjkKF0Jsb2JzQnlTcGFyZVNoYXJkc0VudHJ5EgsKA2tleRgBIAEoDRINCgV2YWx1ZRgCIAEoBDoCOAEiWQoETG9hZBINCgVsaW1pdBgBIAEoDRIPCgd3b3JraW5nGAIgASgNEgwKBG9wZW4YAyABKA0SIwoHY2xhc3NlcxgEIAMoCzISLnRhcm4udjEuQ2xhc3NMb2FkIl8KCUNsYXNzTG9hZBINCgVjbGFzcxgBIAEoCRIPCgd3b3JraW5nGAIgASgNEg8KB3dhaXRpbmcYAyABKA0SEAoIYWRtaXR0ZWQYBCABKAQSDwoHcmVmdXNlZBgFIAEoBCK9AQoIVGlkaW5lc3MSFQoNYmFja2xvZ19ibG9icxgBIAEoBBIUCgxwYWNrZWRfYmxvYnMYAiABKAQSFAoMcGFja2VkX2J5dGVzGAMgASgEEhMKC3NtYWxsX2J5dGVzGAQgASgEEhQKDHNoYXJlZF9ieXRlcxgFIAEoBBIUCgxzcGFyc2VfYnl0ZXMYBiABKAQSEwoLbW92ZWRfYnl0ZXMYByABKAQSGAoQZ2l2ZW5fYmFja19ieXRlcxgIIAEoBCKPAQoOUmVwYWlyUHJvZ3Jlc3MSDwoHcnVubmluZxgBIAEoCBIPCgdzY2FubmVkGAIgASgEEg8KB2RhbWFnZWQYAyABKAQSDgoGaGVhbGVkGAQgASgEEhQKDHVucmVwYWlyYWJsZRgFIAEoBBIVCg1ieXRlc193cml0dGVuGAYgASgEEg0KBXRvdGFsGAcgASgEIiEKEUFkb3B0RHJpdmVSZXF1ZXN0EgwKBHBhdGgYASABKAkiMwoSQWRvcHREcml2ZVJlc3BvbnNlEh0KBWRyaXZlGAEgASgLMg4udGFybi52MS5Ecml2ZSIPCg1SZXBhaXJSZXF1ZXN0IkkKDlJlcGFpclJlc3BvbnNlEikKCHByb2dyZXNzGAEgASgLMhcudGFybi52MS5SZXBhaXJQcm9ncmVzcxIMCgRkb25lGAIgASgIImIKA0tleRISCgphY2Nlc3Nfa2V5GAEgASgJEgwKBG5hbWUYAiABKAkSKwoHY3JlYXRlZBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEcm9vdBgEIAEoCCIgChBDcmVhdGVLZXlSZXF1ZXN0EgwKBG5hbWUYASABKAkiQgoRQ3JlYXRlS2V5UmVzcG9uc2USGQoDa2V5GAEgASgLMgwudGFybi52MS5LZXkSEgoKc2VjcmV0X2tleRgCIAEoCSIRCg9MaXN0S2V5c1JlcXVlc3QiLgoQTGlzdEtleXNSZXNwb25zZRIaCgRrZXlzGAEgAygLMgwudGFybi52MS5LZXkiJgoQRGVsZXRlS2V5UmVxdWVzdBISCgphY2Nlc3Nfa2V5GAEgASgJIhMKEURlbGV0ZUtleVJlc3BvbnNlIlsKDExvZ2luUmVxdWVzdBISCgphY2Nlc3Nfa2V5GAEgASgJEhIKCnNlY3JldF9rZXkYAiABKAkSEwoLdHRsX3NlY29uZHMYAyABKA0SDgoGY29va2llGAQgASgIIksKDUxvZ2luUmVzcG9uc2USDQoFdG9rZW4YASABKAkSKwoHZXhwaXJlcxgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiDwoNTG9nb3V0UmVxdWVzdCIQCg5Mb2dvdXRSZXNwb25zZSIPCg1XaG9BbUlSZXF1ZXN0IlEKDldob0FtSVJlc3BvbnNlEhIKCmFjY2Vzc19rZXkYASABKAkSDAoEbmFtZRgCIAEoCRIMCgRyb290GAMgASgIEg8KB3ZlcnNpb24YBCABKAky/wUKDEFkbWluU2VydmljZRI5CgZTdGF0dXMSFi50YXJuLnYxLlN0YXR1c1JlcXVlc3QaFy50YXJuLnYxLlN0YXR1c1Jlc3BvbnNlEkUKCkFkb3B0RHJpdmUSGi50YXJuLnYxLkFkb3B0RHJpdmVSZXF1ZXN0GhsudGFybi52MS5BZG9wdERyaXZlUmVzcG9uc2USPwoIQWRkRHJpdmUSGC50YXJuLnYxLkFkZERyaXZlUmVxdWVzdBoZLnRhcm4udjEuQWRkRHJpdmVSZXNwb25zZRJFCgpEcmFpbkRyaXZlEhoudGFybi52MS5EcmFpbkRyaXZlUmVxdWVzdBobLnRhcm4udjEuRHJhaW5Ecml2ZVJlc3BvbnNlEkgKC1JlbW92ZURyaXZlEhsudGFybi52MS5SZW1vdmVEcml2ZVJlcXVlc3QaHC50YXJuLnYxLlJlbW92ZURyaXZlUmVzcG9uc2USTgoNQmFsYW5jZURyaXZlcxIdLnRhcm4udjEuQmFsYW5jZURyaXZlc1JlcXVlc3QaHi50YXJuLnYxLkJhbGFuY2VEcml2ZXNSZXNwb25zZRJFCgpMYWJlbERyaXZlEhoudGFybi52MS5MYWJlbERyaXZlUmVxdWVzdBobLnRhcm4udjEuTGFiZWxEcml2ZVJlc3BvbnNlEjsKBlJlcGFpchIWLnRhcm4udjEuUmVwYWlyUmVxdWVzdBoXLnRhcm4udjEuUmVwYWlyUmVzcG9uc2UwARJCCglDcmVhdGVLZXkSGS50YXJuLnYxLkNyZWF0ZUtleVJlcXVlc3QaGi50YXJuLnYxLkNyZWF0ZUtleVJlc3BvbnNlEj8KCExpc3RLZXlzEhgudGFybi52MS5MaXN0S2V5c1JlcXVlc3QaGS50YXJuLnYxLkxpc3RLZXlzUmVzcG9uc2USQgoJRGVsZXRlS2V5EhkudGFybi52MS5EZWxldGVLZXlSZXF1ZXN0GhoudGFybi52MS5EZWxldGVLZXlSZXNwb25zZTK+AQoOU2Vzc2lvblNlcnZpY2USNgoFTG9naW4SFS50YXJuLnYxLkxvZ2luUmVxdWVzdBoWLnRhcm4udjEuTG9naW5SZXNwb25zZRI5CgZMb2dvdXQSFi50YXJuLnYxLkxvZ291dFJlcXVlc3QaFy50YXJuLnYxLkxvZ291dFJlc3BvbnNlEjkKBldob0FtSRIWLnRhcm4udjEuV2hvQW1JUmVxdWVzdBoXLnRhcm4udjEuV2hvQW1JUmVzcG9uc2VCL1otZ2l0aHViLmNvbS90YXJubGFrZS90YXJuL3Byb3RvL3Rhcm4vdjE7dGFybnYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChN0YXJuL3YxL2FkbWluLnByb3RvEgd0YXJuLnYxIiMKDVN0YXR1c1JlcXVlc3QSEgoKcmVkdW5kYW5jeRgBIAEoCCLdAgoFRHJpdmUSDgoGbnVtYmVyGAEgASgNEgwKBHBhdGgYAiABKAkSCgoCaWQYAyABKAkSDQoFc3RhdGUYBCABKAkSDgoGcmVhc29uGAUgASgJEhIKCnVzZWRfYnl0ZXMYBiABKAQSEgoKZnJlZV9ieXRlcxgHIAEoBBITCgt0b3RhbF9ieXRlcxgIIAEoBBIOCgZkZXZpY2UYCSABKAkSDwoHam91cm5hbBgKIAEoCBIMCgR2aWV3GAsgASgIEikKBXNpbmNlGAwgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIMCgR6b25lGA0gASgJEgwKBHJhY2sYDiABKAkSDAoEbm9kZRgPIAEoCRIQCghkcmFpbmluZxgQIAEoCBIPCgdkcmFpbmVkGBEgASgIEhMKC3NoYXJkc19sZWZ0GBIgASgEEhIKCmJ5dGVzX2xlZnQYEyABKAQiSQoPQWRkRHJpdmVSZXF1ZXN0EgwKBHBhdGgYASABKAkSDAoEem9uZRgCIAEoCRIMCgRyYWNrGAMgASgJEgwKBG5vZGUYBCABKAkiMQoQQWRkRHJpdmVSZXNwb25zZRIdCgVkcml2ZRgBIAEoCzIOLnRhcm4udjEuRHJpdmUiMQoRRHJhaW5Ecml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEgwKBGtlZXAYAiABKAgiMwoSRHJhaW5Ecml2ZVJlc3BvbnNlEh0KBWRyaXZlGAEgASgLMg4udGFybi52MS5Ecml2ZSIzChJSZW1vdmVEcml2ZVJlcXVlc3QSDgoGbnVtYmVyGAEgASgNEg0KBWZvcmNlGAIgASgIIhUKE1JlbW92ZURyaXZlUmVzcG9uc2UiFgoUQmFsYW5jZURyaXZlc1JlcXVlc3QiJgoVQmFsYW5jZURyaXZlc1Jlc3BvbnNlEg0KBWJlZ3VuGAEgASgIIk0KEUxhYmVsRHJpdmVSZXF1ZXN0Eg4KBm51bWJlchgBIAEoDRIMCgR6b25lGAIgASgJEgwKBHJhY2sYAyABKAkSDAoEbm9kZRgEIAEoCSIzChJMYWJlbERyaXZlUmVzcG9uc2USHQoFZHJpdmUYASABKAsyDi50YXJuLnYxLkRyaXZlIm4KDE1vdmVQcm9ncmVzcxIMCgRraW5kGAEgASgJEg8KB3J1bm5pbmcYAiABKAgSDwoHc3RyaXBlcxgDIAEoBBINCgVieXRlcxgEIAEoBBIQCgh1bnBsYWNlZBgFIAEoBBINCgVlcnJvchgGIAEoCSLiBAoOU3RhdHVzUmVzcG9uc2USDwoHdmVyc2lvbhgBIAEoCRIQCghzdG9yZV9pZBgCIAEoCRITCgtkYXRhX3NoYXJkcxgDIAEoDRIVCg1wYXJpdHlfc2hhcmRzGAQgASgNEhAKCHdyaXRhYmxlGAUgASgIEg4KBnJlYXNvbhgGIAEoCRIeCgZkcml2ZXMYByADKAsyDi50YXJuLnYxLkRyaXZlEhcKD2ZhaWx1cmVfZG9tYWlucxgIIAEoDRIQCgh3YXJuaW5ncxgJIAMoCRIPCgdidWNrZXRzGAogASgEEk4KFWJsb2JzX2J5X3NwYXJlX3NoYXJkcxgLIAMoCzIvLnRhcm4udjEuU3RhdHVzUmVzcG9uc2UuQmxvYnNCeVNwYXJlU2hhcmRzRW50cnkSKwoHc3RhcnRlZBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoGcmVwYWlyGA4gASgLMhcudGFybi52MS5SZXBhaXJQcm9ncmVzcxIYChBibG9ic191bnJlYWRhYmxlGA0gASgEEiMKBG1vdmUYDyABKAsyFS50YXJuLnYxLk1vdmVQcm9ncmVzcxIRCglwbGFjZW1lbnQYECABKAkSDgoGZ3JvdXBzGBEgASgNEhsKBGxvYWQYFCABKAsyDS50YXJuLnYxLkxvYWQSIwoIdGlkaW5lc3MYFSABKAsyES50YXJuLnYxLlRpZGluZXNzGjkKF0Jsb2JzQnlTcGFyZVNoYXJkc0VudHJ5EgsKA2tleRgBIAEoDRINCgV2YWx1ZRgCIAEoBDoCOAEiWQoETG9hZBINCgVsaW1pdBgBIAEoDRIPCgd3b3JraW5nGAIgASgNEgwKBG9wZW4YAyABKA0SIwoHY2xhc3NlcxgEIAMoCzISLnRhcm4udjEuQ2xhc3NMb2FkIl8KCUNsYXNzTG9hZBINCgVjbGFzcxgBIAEoCRIPCgd3b3JraW5nGAIgASgNEg8KB3dhaXRpbmcYAyABKA0SEAoIYWRtaXR0ZWQYBCABKAQSDwoHcmVmdXNlZBgFIAEoBCK9AQoIVGlkaW5lc3MSFQoNYmFja2xvZ19ibG9icxgBIAEoBBIUCgxwYWNrZWRfYmxvYnMYAiABKAQSFAoMcGFja2VkX2J5dGVzGAMgASgEEhMKC3NtYWxsX2J5dGVzGAQgASgEEhQKDHNoYXJlZF9ieXRlcxgFIAEoBBIUCgxzcGFyc2VfYnl0ZXMYBiABKAQSEwoLbW92ZWRfYnl0ZXMYByABKAQSGAoQZ2l2ZW5fYmFja19ieXRlcxgIIAEoBCKPAQoOUmVwYWlyUHJvZ3Jlc3MSDwoHcnVubmluZxgBIAEoCBIPCgdzY2FubmVkGAIgASgEEg8KB2RhbWFnZWQYAyABKAQSDgoGaGVhbGVkGAQgASgEEhQKDHVucmVwYWlyYWJsZRgFIAEoBBIVCg1ieXRlc193cml0dGVuGAYgASgEEg0KBXRvdGFsGAcgASgEIiEKEUFkb3B0RHJpdmVSZXF1ZXN0EgwKBHBhdGgYASABKAkiMwoSQWRvcHREcml2ZVJlc3BvbnNlEh0KBWRyaXZlGAEgASgLMg4udGFybi52MS5Ecml2ZSIPCg1SZXBhaXJSZXF1ZXN0IkkKDlJlcGFpclJlc3BvbnNlEikKCHByb2dyZXNzGAEgASgLMhcudGFybi52MS5SZXBhaXJQcm9ncmVzcxIMCgRkb25lGAIgASgIIn8KA0tleRISCgphY2Nlc3Nfa2V5GAEgASgJEgwKBG5hbWUYAiABKAkSKwoHY3JlYXRlZBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEcm9vdBgEIAEoCBILCgNhbGwYBSABKAgSDgoGcG9saWN5GAYgASgJIj0KEENyZWF0ZUtleVJlcXVlc3QSDAoEbmFtZRgBIAEoCRILCgNhbGwYAiABKAgSDgoGcG9saWN5GAMgASgJIkYKE1NldEtleVJpZ2h0c1JlcXVlc3QSEgoKYWNjZXNzX2tleRgBIAEoCRILCgNhbGwYAiABKAgSDgoGcG9saWN5GAMgASgJIjEKFFNldEtleVJpZ2h0c1Jlc3BvbnNlEhkKA2tleRgBIAEoCzIMLnRhcm4udjEuS2V5IkIKEUNyZWF0ZUtleVJlc3BvbnNlEhkKA2tleRgBIAEoCzIMLnRhcm4udjEuS2V5EhIKCnNlY3JldF9rZXkYAiABKAkiEQoPTGlzdEtleXNSZXF1ZXN0Ii4KEExpc3RLZXlzUmVzcG9uc2USGgoEa2V5cxgBIAMoCzIMLnRhcm4udjEuS2V5IiYKEERlbGV0ZUtleVJlcXVlc3QSEgoKYWNjZXNzX2tleRgBIAEoCSITChFEZWxldGVLZXlSZXNwb25zZSJbCgxMb2dpblJlcXVlc3QSEgoKYWNjZXNzX2tleRgBIAEoCRISCgpzZWNyZXRfa2V5GAIgASgJEhMKC3R0bF9zZWNvbmRzGAMgASgNEg4KBmNvb2tpZRgEIAEoCCJLCg1Mb2dpblJlc3BvbnNlEg0KBXRva2VuGAEgASgJEisKB2V4cGlyZXMYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIg8KDUxvZ291dFJlcXVlc3QiEAoOTG9nb3V0UmVzcG9uc2UiDwoNV2hvQW1JUmVxdWVzdCJRCg5XaG9BbUlSZXNwb25zZRISCgphY2Nlc3Nfa2V5GAEgASgJEgwKBG5hbWUYAiABKAkSDAoEcm9vdBgDIAEoCBIPCgd2ZXJzaW9uGAQgASgJMswGCgxBZG1pblNlcnZpY2USOQoGU3RhdHVzEhYudGFybi52MS5TdGF0dXNSZXF1ZXN0GhcudGFybi52MS5TdGF0dXNSZXNwb25zZRJFCgpBZG9wdERyaXZlEhoudGFybi52MS5BZG9wdERyaXZlUmVxdWVzdBobLnRhcm4udjEuQWRvcHREcml2ZVJlc3BvbnNlEj8KCEFkZERyaXZlEhgudGFybi52MS5BZGREcml2ZVJlcXVlc3QaGS50YXJuLnYxLkFkZERyaXZlUmVzcG9uc2USRQoKRHJhaW5Ecml2ZRIaLnRhcm4udjEuRHJhaW5Ecml2ZVJlcXVlc3QaGy50YXJuLnYxLkRyYWluRHJpdmVSZXNwb25zZRJICgtSZW1vdmVEcml2ZRIbLnRhcm4udjEuUmVtb3ZlRHJpdmVSZXF1ZXN0GhwudGFybi52MS5SZW1vdmVEcml2ZVJlc3BvbnNlEk4KDUJhbGFuY2VEcml2ZXMSHS50YXJuLnYxLkJhbGFuY2VEcml2ZXNSZXF1ZXN0Gh4udGFybi52MS5CYWxhbmNlRHJpdmVzUmVzcG9uc2USRQoKTGFiZWxEcml2ZRIaLnRhcm4udjEuTGFiZWxEcml2ZVJlcXVlc3QaGy50YXJuLnYxLkxhYmVsRHJpdmVSZXNwb25zZRI7CgZSZXBhaXISFi50YXJuLnYxLlJlcGFpclJlcXVlc3QaFy50YXJuLnYxLlJlcGFpclJlc3BvbnNlMAESQgoJQ3JlYXRlS2V5EhkudGFybi52MS5DcmVhdGVLZXlSZXF1ZXN0GhoudGFybi52MS5DcmVhdGVLZXlSZXNwb25zZRJLCgxTZXRLZXlSaWdodHMSHC50YXJuLnYxLlNldEtleVJpZ2h0c1JlcXVlc3QaHS50YXJuLnYxLlNldEtleVJpZ2h0c1Jlc3BvbnNlEj8KCExpc3RLZXlzEhgudGFybi52MS5MaXN0S2V5c1JlcXVlc3QaGS50YXJuLnYxLkxpc3RLZXlzUmVzcG9uc2USQgoJRGVsZXRlS2V5EhkudGFybi52MS5EZWxldGVLZXlSZXF1ZXN0GhoudGFybi52MS5EZWxldGVLZXlSZXNwb25zZTK+AQoOU2Vzc2lvblNlcnZpY2USNgoFTG9naW4SFS50YXJuLnYxLkxvZ2luUmVxdWVzdBoWLnRhcm4udjEuTG9naW5SZXNwb25zZRI5CgZMb2dvdXQSFi50YXJuLnYxLkxvZ291dFJlcXVlc3QaFy50YXJuLnYxLkxvZ291dFJlc3BvbnNlEjkKBldob0FtSRIWLnRhcm4udjEuV2hvQW1JUmVxdWVzdBoXLnRhcm4udjEuV2hvQW1JUmVzcG9uc2VCL1otZ2l0aHViLmNvbS90YXJubGFrZS90YXJuL3Byb3RvL3Rhcm4vdjE7dGFybnYxYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * @generated from message tarn.v1.StatusRequest
@@ -833,6 +833,20 @@ export type Key = Message<"tarn.v1.Key"> & {
    * @generated from field: bool root = 4;
    */
   root: boolean;
+
+  /**
+   * may do everything with data that no bucket's policy denies it
+   *
+   * @generated from field: bool all = 5;
+   */
+  all: boolean;
+
+  /**
+   * else: what it may do, in AWS's policy language; empty: nothing
+   *
+   * @generated from field: string policy = 6;
+   */
+  policy: string;
 };
 
 /**
@@ -852,6 +866,16 @@ export type CreateKeyRequest = Message<"tarn.v1.CreateKeyRequest"> & {
    * @generated from field: string name = 1;
    */
   name: string;
+
+  /**
+   * @generated from field: bool all = 2;
+   */
+  all: boolean;
+
+  /**
+   * @generated from field: string policy = 3;
+   */
+  policy: string;
 };
 
 /**
@@ -860,6 +884,50 @@ export type CreateKeyRequest = Message<"tarn.v1.CreateKeyRequest"> & {
  */
 export const CreateKeyRequestSchema: GenMessage<CreateKeyRequest> = /*@__PURE__*/
   messageDesc(file_tarn_v1_admin, 23);
+
+/**
+ * @generated from message tarn.v1.SetKeyRightsRequest
+ */
+export type SetKeyRightsRequest = Message<"tarn.v1.SetKeyRightsRequest"> & {
+  /**
+   * @generated from field: string access_key = 1;
+   */
+  accessKey: string;
+
+  /**
+   * @generated from field: bool all = 2;
+   */
+  all: boolean;
+
+  /**
+   * @generated from field: string policy = 3;
+   */
+  policy: string;
+};
+
+/**
+ * Describes the message tarn.v1.SetKeyRightsRequest.
+ * Use `create(SetKeyRightsRequestSchema)` to create a new message.
+ */
+export const SetKeyRightsRequestSchema: GenMessage<SetKeyRightsRequest> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_admin, 24);
+
+/**
+ * @generated from message tarn.v1.SetKeyRightsResponse
+ */
+export type SetKeyRightsResponse = Message<"tarn.v1.SetKeyRightsResponse"> & {
+  /**
+   * @generated from field: tarn.v1.Key key = 1;
+   */
+  key?: Key | undefined;
+};
+
+/**
+ * Describes the message tarn.v1.SetKeyRightsResponse.
+ * Use `create(SetKeyRightsResponseSchema)` to create a new message.
+ */
+export const SetKeyRightsResponseSchema: GenMessage<SetKeyRightsResponse> = /*@__PURE__*/
+  messageDesc(file_tarn_v1_admin, 25);
 
 /**
  * @generated from message tarn.v1.CreateKeyResponse
@@ -883,7 +951,7 @@ export type CreateKeyResponse = Message<"tarn.v1.CreateKeyResponse"> & {
  * Use `create(CreateKeyResponseSchema)` to create a new message.
  */
 export const CreateKeyResponseSchema: GenMessage<CreateKeyResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 24);
+  messageDesc(file_tarn_v1_admin, 26);
 
 /**
  * @generated from message tarn.v1.ListKeysRequest
@@ -896,7 +964,7 @@ export type ListKeysRequest = Message<"tarn.v1.ListKeysRequest"> & {
  * Use `create(ListKeysRequestSchema)` to create a new message.
  */
 export const ListKeysRequestSchema: GenMessage<ListKeysRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 25);
+  messageDesc(file_tarn_v1_admin, 27);
 
 /**
  * @generated from message tarn.v1.ListKeysResponse
@@ -913,7 +981,7 @@ export type ListKeysResponse = Message<"tarn.v1.ListKeysResponse"> & {
  * Use `create(ListKeysResponseSchema)` to create a new message.
  */
 export const ListKeysResponseSchema: GenMessage<ListKeysResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 26);
+  messageDesc(file_tarn_v1_admin, 28);
 
 /**
  * @generated from message tarn.v1.DeleteKeyRequest
@@ -930,7 +998,7 @@ export type DeleteKeyRequest = Message<"tarn.v1.DeleteKeyRequest"> & {
  * Use `create(DeleteKeyRequestSchema)` to create a new message.
  */
 export const DeleteKeyRequestSchema: GenMessage<DeleteKeyRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 27);
+  messageDesc(file_tarn_v1_admin, 29);
 
 /**
  * @generated from message tarn.v1.DeleteKeyResponse
@@ -943,7 +1011,7 @@ export type DeleteKeyResponse = Message<"tarn.v1.DeleteKeyResponse"> & {
  * Use `create(DeleteKeyResponseSchema)` to create a new message.
  */
 export const DeleteKeyResponseSchema: GenMessage<DeleteKeyResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 28);
+  messageDesc(file_tarn_v1_admin, 30);
 
 /**
  * @generated from message tarn.v1.LoginRequest
@@ -977,7 +1045,7 @@ export type LoginRequest = Message<"tarn.v1.LoginRequest"> & {
  * Use `create(LoginRequestSchema)` to create a new message.
  */
 export const LoginRequestSchema: GenMessage<LoginRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 29);
+  messageDesc(file_tarn_v1_admin, 31);
 
 /**
  * @generated from message tarn.v1.LoginResponse
@@ -999,7 +1067,7 @@ export type LoginResponse = Message<"tarn.v1.LoginResponse"> & {
  * Use `create(LoginResponseSchema)` to create a new message.
  */
 export const LoginResponseSchema: GenMessage<LoginResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 30);
+  messageDesc(file_tarn_v1_admin, 32);
 
 /**
  * @generated from message tarn.v1.LogoutRequest
@@ -1012,7 +1080,7 @@ export type LogoutRequest = Message<"tarn.v1.LogoutRequest"> & {
  * Use `create(LogoutRequestSchema)` to create a new message.
  */
 export const LogoutRequestSchema: GenMessage<LogoutRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 31);
+  messageDesc(file_tarn_v1_admin, 33);
 
 /**
  * @generated from message tarn.v1.LogoutResponse
@@ -1025,7 +1093,7 @@ export type LogoutResponse = Message<"tarn.v1.LogoutResponse"> & {
  * Use `create(LogoutResponseSchema)` to create a new message.
  */
 export const LogoutResponseSchema: GenMessage<LogoutResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 32);
+  messageDesc(file_tarn_v1_admin, 34);
 
 /**
  * @generated from message tarn.v1.WhoAmIRequest
@@ -1038,7 +1106,7 @@ export type WhoAmIRequest = Message<"tarn.v1.WhoAmIRequest"> & {
  * Use `create(WhoAmIRequestSchema)` to create a new message.
  */
 export const WhoAmIRequestSchema: GenMessage<WhoAmIRequest> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 33);
+  messageDesc(file_tarn_v1_admin, 35);
 
 /**
  * @generated from message tarn.v1.WhoAmIResponse
@@ -1070,7 +1138,7 @@ export type WhoAmIResponse = Message<"tarn.v1.WhoAmIResponse"> & {
  * Use `create(WhoAmIResponseSchema)` to create a new message.
  */
 export const WhoAmIResponseSchema: GenMessage<WhoAmIResponse> = /*@__PURE__*/
-  messageDesc(file_tarn_v1_admin, 34);
+  messageDesc(file_tarn_v1_admin, 36);
 
 /**
  * AdminService shows and mends the store, and keeps its keys.
@@ -1161,12 +1229,24 @@ export const AdminService: GenService<{
     output: typeof RepairResponseSchema;
   },
   /**
+   * CreateKey makes a key that may do what it is given: nothing, unless a bucket's policy allows it.
+   *
    * @generated from rpc tarn.v1.AdminService.CreateKey
    */
   createKey: {
     methodKind: "unary";
     input: typeof CreateKeyRequestSchema;
     output: typeof CreateKeyResponseSchema;
+  },
+  /**
+   * SetKeyRights replaces what a key may do, from now on.
+   *
+   * @generated from rpc tarn.v1.AdminService.SetKeyRights
+   */
+  setKeyRights: {
+    methodKind: "unary";
+    input: typeof SetKeyRightsRequestSchema;
+    output: typeof SetKeyRightsResponseSchema;
   },
   /**
    * @generated from rpc tarn.v1.AdminService.ListKeys
