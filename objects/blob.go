@@ -20,18 +20,8 @@ const blobStripesInFlight = 4
 //
 // ErrReadOnly, ErrFull: too few drives took it. ErrIncompleteBody: r ended before size.
 func (s *Store) WriteBlob(ctx context.Context, r io.Reader, size int64) (Blob, error) {
-	if err := s.drives.writable(s.o.DataShards, s.o.ParityShards, usesReserve(ctx)); err != nil {
-		return Blob{}, err
-	}
-	w := &blobWriter{s: s, r: r, left: size, unknown: size < 0, hold: s.pins.hold()}
-	defer w.body.release()
-	b, err := w.write(ctx)
-	if err != nil {
-		w.hold.end()
-		return Blob{}, fmt.Errorf("write blob: %w", err)
-	}
-	w.hold.stage(s.host.Clock.Now(), &b)
-	return b, nil
+	w := &blobWriter{s: s, r: r, left: size, unknown: size < 0}
+	return w.blob(ctx)
 }
 
 // blobWriter is one blob on its way to the drives.
@@ -42,20 +32,51 @@ type blobWriter struct {
 	unknown bool
 	body    gathered
 	hold    *hold // keeps what was written from being swept
+
+	bucket string       // of which other blobs may share the blob's stripe; "": none may
+	prove  func() error // asked once about a small body that was read whole, before it is written; may be nil
+	proved bool
+	joint  *joint // the stripe that the blob shares; nil: none
 }
 
-func (w *blobWriter) write(ctx context.Context) (Blob, error) {
-	if err := w.fill(SmallBytesMax + 1); err != nil {
+// blob makes the bytes durable, and pins them.
+func (w *blobWriter) blob(ctx context.Context) (Blob, error) {
+	if err := w.s.drives.writable(w.s.o.DataShards, w.s.o.ParityShards, usesReserve(ctx)); err != nil {
 		return Blob{}, err
 	}
-	switch n := w.body.bytes; {
+	w.hold = w.s.pins.hold()
+	defer w.body.release()
+	b, err := w.write(ctx)
+	if err != nil {
+		w.hold.end()
+		return Blob{}, err
+	}
+	w.hold.stage(w.s.host.Clock.Now(), &b)
+	return b, nil
+}
+
+func (w *blobWriter) write(ctx context.Context) (b Blob, err error) {
+	if err = w.fill(SmallBytesMax + 1); err != nil {
+		return b, fmt.Errorf("write blob: %w", err)
+	}
+	n := w.body.bytes
+	if n <= SmallBytesMax && w.prove != nil {
+		if w.proved, err = true, w.prove(); err != nil {
+			return b, err
+		}
+	}
+	switch {
 	case n <= InlineBytesMax:
 		return Blob{Bytes: int64(n), Inline: w.body.clone()}, nil
 	case n <= SmallBytesMax:
-		st, err := w.small(ctx)
-		return Blob{Bytes: int64(n), Stripes: []Stripe{st}}, err
+		b, err = w.small(ctx)
+	default:
+		b, err = w.large(ctx)
 	}
-	return w.large(ctx)
+	if err != nil {
+		return b, fmt.Errorf("write blob: %w", err)
+	}
+	return b, nil
 }
 
 // fill gathers until there are most bytes, or all.
@@ -74,14 +95,31 @@ func (w *blobWriter) fill(most int) error {
 	return nil
 }
 
-// small writes whole copies. The drives get memory of their own: one of them
-// may use it for longer than this call lasts.
-func (w *blobWriter) small(ctx context.Context) (Stripe, error) {
-	st := Stripe{Bytes: uint32(w.body.bytes), K: 1, M: uint8(w.s.o.ParityShards)}
+// small writes a blob together with others, or else whole copies. The drives get
+// memory of their own: one of them may use it for longer than this call lasts.
+func (w *blobWriter) small(ctx context.Context) (Blob, error) {
+	body := w.body.clone()
+	if w.bucket != "" && len(body) <= jointBlobMax && w.s.o.JointLeast > 0 {
+		one, err := w.s.joints.enter(ctx, w.bucket, body)
+		if err != nil {
+			return Blob{}, err
+		}
+		if one != nil {
+			w.joint = one.joint
+			return one.blob, nil
+		}
+		defer w.s.joints.leave(1)
+	}
+	st, err := w.copies(ctx, body)
+	return Blob{Bytes: int64(len(body)), Stripes: []Stripe{st}}, err
+}
+
+// copies writes whole copies.
+func (w *blobWriter) copies(ctx context.Context, body []byte) (Stripe, error) {
+	st := Stripe{Bytes: uint32(len(body)), K: 1, M: uint8(w.s.o.ParityShards)}
 	payloads := make([][]byte, w.s.o.ParityShards+1)
-	copied := w.body.clone()
 	for i := range payloads {
-		payloads[i] = copied
+		payloads[i] = body
 	}
 	if err := w.s.newID(&st.ID); err != nil {
 		return Stripe{}, err

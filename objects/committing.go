@@ -91,13 +91,11 @@ func (c committing) Commit(ctx context.Context, txn index.Txn) (res index.Result
 func (p *pins) naming(mutations []index.Mutation, commit func() error) error {
 	ticket := p.commits.enter()
 	defer p.commits.leave(ticket)
-	stripes := stripesNamed(mutations)
-	if err := p.claim(stripes); err != nil {
+	n := namedBy(mutations)
+	if err := p.claim(&n); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	err := commit()
-	if err == nil {
-		p.committed(stripes)
-	}
+	p.settled(&n, err)
 	return err
 }

@@ -14,8 +14,13 @@ import (
 // out and repaired later; with too few of them the stripe is not written. late:
 // a drive may still use the payloads.
 func (s *Store) lay(ctx context.Context, h *hold, st *Stripe, payloads [][]byte) (late bool, err error) {
+	return s.layAs(ctx, h, st.class(), st, payloads)
+}
+
+// layAs is lay into extents of a class.
+func (s *Store) layAs(ctx context.Context, h *hold, class drive.Class, st *Stripe, payloads [][]byte) (late bool, err error) {
 	defer s.traffic.user()()
-	l := &laying{s: s, hold: h, stripe: st, payloads: payloads}
+	l := &laying{s: s, hold: h, class: class, stripe: st, payloads: payloads}
 	st.Shards = make([]Shard, len(payloads))
 	l.round(ctx)
 	if len(l.failed) > 0 && ctx.Err() == nil {
@@ -34,6 +39,7 @@ func (s *Store) lay(ctx context.Context, h *hold, st *Stripe, payloads [][]byte)
 type laying struct {
 	s        *Store
 	hold     *hold
+	class    drive.Class
 	stripe   *Stripe
 	payloads [][]byte
 	layout   placement.Layout // once it is needed; drives that failed are marked not to be well
@@ -128,10 +134,10 @@ func (l *laying) begin(ctx context.Context, shard int, number uint16, answers ch
 		return nil
 	}
 	a := &appending{
-		call: l.s.begin(m), shard: shard, class: l.stripe.class(), answers: answers,
+		call: l.s.begin(m), shard: shard, class: l.class, answers: answers,
 		records: []drive.Record{{
 			Identity: l.stripe.identity(shard), Payload: l.payloads[shard],
-			Cold: shard >= int(l.stripe.K) && l.stripe.class() == drive.Stripe, // parity
+			Cold: shard >= int(l.stripe.K) && l.class == drive.Stripe, // parity
 		}},
 	}
 	a.ticket = l.s.pins.appends.enter()

@@ -21,8 +21,9 @@ type liveness struct {
 }
 
 // deadStripe is the entry of a shared stripe that nobody refers to. Nobody ever
-// will: only the transaction that makes the entry, and those that replace a value
-// which refers to it, refer to a stripe.
+// will: only the transaction that makes the entry, those of the blobs that were
+// written jointly with that one's, and those that replace a value which refers to it,
+// refer to a stripe. A stripe of which a blob may yet be committed is not dead.
 type deadStripe struct {
 	key     []byte
 	version uint64
@@ -48,7 +49,9 @@ func (s *Store) liveness(ctx context.Context) (*liveness, error) {
 	}
 	s.tally.mu.Lock()
 	defer s.tally.mu.Unlock()
+	s.pins.lookJoint()
 	c, state, err := s.tally.look(ctx)
+	open := s.pins.lookedJoint()
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +66,7 @@ func (s *Store) liveness(ctx context.Context) (*liveness, error) {
 	}
 	for id, st := range c.stripes {
 		switch {
-		case st.bucket == "":
+		case st.bucket == "" || open[id]: // some of its blobs may yet be committed
 		case st.alive == 0:
 			err = errors.Join(err, l.bury(ctx, state, stripeKey(st.bucket, id)))
 		case st.alive*100 < st.bytes*sparseShare:

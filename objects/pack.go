@@ -310,9 +310,14 @@ func (one *baled) value(st *Stripe) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	blobs[0] = Blob{Bytes: one.from.bytes, Packed: &Packed{
+	blobs[0] = one.blob(st)
+	return EncodeValue(blobs, payload), nil
+}
+
+// blob is where it lies.
+func (one *baled) blob(st *Stripe) Blob {
+	return Blob{Bytes: one.from.bytes, Packed: &Packed{
 		Stripe: st.ID, Shard: uint8(one.shard), Offset: uint32(one.offset),
 		CRC: crc32.Checksum(one.from.body, castagnoli), Hint: st.Shards[one.shard],
 	}}
-	return EncodeValue(blobs, payload), nil
 }

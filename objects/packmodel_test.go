@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -71,6 +72,18 @@ func (m *upkeepModel) putMany() {
 	for range 12 {
 		m.put()
 	}
+}
+
+// putTogether puts several objects at once, of which some share a stripe from the start.
+func (m *upkeepModel) putTogether() {
+	now := map[string][]byte{}
+	for range 16 {
+		now[m.key()] = body(1025+m.rand.IntN(6000), m.rand.Uint64())
+	}
+	keys := slices.Sorted(maps.Keys(now))
+	together(m.t, m.s, len(keys), func(i int) { putBody(m.t, m.s, keys[i], now[keys[i]]) })
+	maps.Copy(m.want, now)
+	m.counts["put together"] += len(keys)
 }
 
 func (m *upkeepModel) remove() {
@@ -222,7 +235,7 @@ func TestUpkeepNeverChangesWhatAReaderSees(t *testing.T) {
 			if _, err := m.s.CreateBucket(m.ctx, "lake"); err != nil {
 				t.Fatal(err)
 			}
-			often := []func(){m.put, m.putMany, m.putMany, m.remove, m.copy, m.multipart, m.hold, m.hold, m.release, m.pack, m.pack, m.reclaim, m.refresh, m.sweep}
+			often := []func(){m.put, m.putMany, m.putTogether, m.putTogether, m.remove, m.remove, m.copy, m.multipart, m.hold, m.hold, m.release, m.pack, m.pack, m.reclaim, m.refresh, m.sweep}
 			for step := range 150 {
 				switch m.rand.IntN(40) {
 				case 0:
@@ -240,6 +253,7 @@ func TestUpkeepNeverChangesWhatAReaderSees(t *testing.T) {
 				m.release()
 			}
 			m.check()
+			nothingStaged(t, m.s)
 			t.Log(m.counts)
 		})
 	}

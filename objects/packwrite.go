@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 
+	"github.com/tarnlake/tarn/objects/drive"
+	"github.com/tarnlake/tarn/objects/erasure"
 	"github.com/tarnlake/tarn/objects/index"
 )
 
@@ -28,35 +30,42 @@ func (p *packer) write(ctx context.Context, b *bale) error {
 
 // durable writes the shards of a stripe, and reads them back.
 func (p *packer) durable(ctx context.Context, hold *hold, b *bale) (Stripe, error) {
-	k, m := p.s.o.DataShards, p.s.o.ParityShards
+	return p.s.layBale(ctx, hold, b, p.s.pool, drive.Stripe, func(st *Stripe, shards [][]byte) error {
+		p.report.BytesWritten += int64(len(shards) * st.ShardBytes())
+		return p.readBack(ctx, st, shards)
+	})
+}
+
+// layBale writes all shards of a stripe of small blobs to extents of a class, and has them checked.
+func (s *Store) layBale(ctx context.Context, hold *hold, b *bale, pool *erasure.Pool, class drive.Class, check func(st *Stripe, shards [][]byte) error) (Stripe, error) {
+	k, m := s.o.DataShards, s.o.ParityShards
 	size := slices.Max(b.shards)
 	st := Stripe{Bytes: uint32(k * size), K: uint8(k), M: uint8(m)}
-	if err := p.s.newID(&st.ID); err != nil {
+	if err := s.newID(&st.ID); err != nil {
 		return st, err
 	}
-	buffer, err := p.s.pool.Get(ctx)
+	buffer, err := pool.Get(ctx)
 	if err != nil {
 		return st, err
 	}
 	b.fill(buffer.Payload(k*size), size)
 	shards := buffer.Shards(k * size)
 	late := false
-	if err = p.s.code.Encode(shards); err == nil {
-		late, err = p.s.lay(ctx, hold, &st, shards)
+	if err = s.code.Encode(shards); err == nil {
+		late, err = s.layAs(ctx, hold, class, &st, shards)
 	}
 	if err == nil && st.missing() > 0 {
-		p.s.repairs.done(st.ID)
+		s.repairs.done(st.ID)
 		err = fmt.Errorf("%w: a stripe would lack %d of its shards", ErrReadOnly, st.missing())
 	}
-	if err == nil {
-		err = p.readBack(ctx, &st, shards)
+	if err == nil && check != nil {
+		err = check(&st, shards)
 	}
 	if late {
 		buffer.Abandon()
 	} else {
 		buffer.Release()
 	}
-	p.report.BytesWritten += int64(len(shards) * size)
 	return st, err
 }
 

@@ -22,8 +22,8 @@ func (s *Store) UploadPart(ctx context.Context, r PartRequest) (Part, error) {
 	if err != nil {
 		return Part{}, err
 	}
-	in := intake{r.Body, r.Bytes, r.MD5, r.Checksums, []string{r.ComputeChecksum, u.record.algorithm}, r.Verify, r.Computed}
-	blob, d, err := s.take(ctx, in)
+	in := intake{"", r.Body, r.Bytes, r.MD5, r.Checksums, []string{r.ComputeChecksum, u.record.algorithm}, r.Verify, r.Computed}
+	blob, d, _, err := s.take(ctx, in)
 	if err != nil {
 		return Part{}, fmt.Errorf("part %d of upload %s: %w", r.Number, r.UploadID, err)
 	}

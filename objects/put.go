@@ -2,6 +2,7 @@ package objects
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -16,6 +17,7 @@ type Staged struct {
 	record      objectRecord
 	value       []byte           // of the object's entry
 	pieces      []index.Mutation // of its stripe list, where that is long
+	shared      *Packed          // where its bytes share a stripe from the start; else nil
 }
 
 // Object is what the version will be. Its Revision is that of the commit.
@@ -41,11 +43,19 @@ func (s *Store) Put(ctx context.Context, r PutRequest) (Object, error) {
 		return tx.PutObject(ctx, st, r.Conditions)
 	})
 	if err != nil {
+		s.drop(st, err)
 		return Object{}, err
 	}
 	o := st.Object()
 	o.Revision = res.Version
 	return o, nil
+}
+
+// drop lets go of what will not be committed, unless it may have been.
+func (s *Store) drop(st *Staged, cause error) {
+	if st.shared != nil && !errors.Is(cause, index.ErrUnknown) {
+		s.pins.drop(st.shared)
+	}
 }
 
 // precheck refuses early, before a body is read, what cannot succeed now.
@@ -79,8 +89,8 @@ func (s *Store) Stage(ctx context.Context, r PutRequest) (*Staged, error) {
 	if _, err := s.Bucket(ctx, r.Bucket); err != nil {
 		return nil, err
 	}
-	in := intake{r.Body, r.Bytes, r.MD5, r.Checksums, []string{r.ComputeChecksum}, r.Verify, r.Computed}
-	blob, d, err := s.take(ctx, in)
+	in := intake{r.Bucket, r.Body, r.Bytes, r.MD5, r.Checksums, []string{r.ComputeChecksum}, r.Verify, r.Computed}
+	blob, d, joint, err := s.take(ctx, in)
 	if err != nil {
 		return nil, fmt.Errorf("put %s/%s: %w", r.Bucket, clip(r.Key), err)
 	}
@@ -93,6 +103,9 @@ func (s *Store) Stage(ctx context.Context, r PutRequest) (*Staged, error) {
 		etag: d.etag(), about: said.clone(), sums: d.checksums(),
 	}}
 	st.seal(blob, entryBytesMax)
+	if joint != nil {
+		st.pieces, st.shared = append(st.pieces, joint.entry()), blob.Packed
+	}
 	return st, nil
 }
 
@@ -108,6 +121,7 @@ func checkPut(r PutRequest, said about) error {
 
 // intake is a body, and what it must be.
 type intake struct {
+	bucket   string // of which other blobs may share its stripe; "": none may
 	body     io.Reader
 	bytes    int64
 	md5      []byte
@@ -117,34 +131,41 @@ type intake struct {
 	computed func(Checksums) error
 }
 
-// take makes a body durable and verifies it. What fails leaves bytes that
-// nothing names.
-func (s *Store) take(ctx context.Context, in intake) (Blob, *digest, error) {
+// take makes a body durable and verifies it: a small one before it is written. What
+// fails leaves bytes that nothing names.
+func (s *Store) take(ctx context.Context, in intake) (Blob, *digest, *joint, error) {
 	if in.body == nil {
 		in.body = strings.NewReader("")
 	}
 	d := newDigest(in.body, in.bytes, PutBytesMax, in.sums, in.compute...)
-	blob, err := s.WriteBlob(ctx, d, in.bytes)
-	if err != nil {
-		return Blob{}, nil, err
+	w := &blobWriter{s: s, r: d, left: in.bytes, unknown: in.bytes < 0, bucket: in.bucket, prove: func() error { return in.prove(d) }}
+	blob, err := w.blob(ctx)
+	if err == nil && !w.proved {
+		err = w.prove()
 	}
+	if err != nil {
+		return Blob{}, nil, nil, err
+	}
+	return blob, d, w.joint, nil
+}
+
+// prove reads what follows the body, and compares the body with what it must be.
+func (in *intake) prove(d *digest) error {
 	if err := d.drain(); err != nil {
-		return Blob{}, nil, err
+		return err
 	}
 	if in.verify != nil {
 		if err := in.verify(); err != nil {
-			return Blob{}, nil, err
+			return err
 		}
 	}
 	if err := d.verify(in.md5, in.sums); err != nil {
-		return Blob{}, nil, err
+		return err
 	}
 	if in.computed != nil {
-		if err := in.computed(d.checksums()); err != nil {
-			return Blob{}, nil, err
-		}
+		return in.computed(d.checksums())
 	}
-	return blob, d, nil
+	return nil
 }
 
 // entryBytesMax is the size of an index value above which an object's stripe

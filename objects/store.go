@@ -43,6 +43,7 @@ type Options struct {
 	SweepPause      time.Duration // between two background sweeps; default 10 min
 	PackPause       time.Duration // between two looks at what is to be packed; default 10 s
 	PackBytesMin    int64         // of a bucket's small blobs: fewer wait for more where they are; default 64 KiB × DataShards
+	JointLeast      int           // small blobs of a bucket that share a stripe from the start where so many wait at once; default 8; 1: each; -1: never
 	TidyRate        int64         // bytes a second that packing, reclamation and balance move; default 64 MiB
 	BalancePause    time.Duration // between two looks at how even the drives are; default 1 h
 	Audit           time.Duration // in which every byte of every drive is read once; default 14 days
@@ -78,6 +79,7 @@ func (o *Options) setDefaults() {
 	set(&o.balanceLeast, balanceLeast)
 	set(&o.PackPause, 10*time.Second)
 	set(&o.PackBytesMin, int64(o.DataShards)*packShardLeast)
+	set(&o.JointLeast, jointLeast)
 	set(&o.TidyRate, 64<<20)
 	set(&o.BalancePause, time.Hour)
 	set(&o.Audit, 14*24*time.Hour)
@@ -140,6 +142,7 @@ type Store struct {
 	pool    *erasure.Pool // stripes being written
 	pins    pins
 	group   smallGroup
+	joints  joints
 	gathers share // of large bodies being written
 	aheads  share // of streams being read
 	hedging hedging
@@ -185,6 +188,7 @@ func newStore(o Options, idx index.Index, members []*member) (*Store, error) {
 	s.drives.all = members
 	s.pool = erasure.NewPool(code, ShardBytesMax, o.StripesInFlight)
 	s.pins.init()
+	s.joints.init(s)
 	s.gathers.bytes, s.aheads.bytes = gatherBytesMax, aheadBytesMax
 	s.tidy.backlog.missed = true // what was not packed before
 	s.pace.clock, s.pace.rate, s.pace.busy, s.pace.hurry = o.Host.Clock, o.TidyRate, s.busy, s.crowded

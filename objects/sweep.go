@@ -59,9 +59,12 @@ func (s *Store) settle(ctx context.Context) error {
 	if !s.pins.commits.drained(ctx) {
 		return ctx.Err()
 	}
+	doubts := s.pins.doubts()
 	if _, err := s.idx.Commit(ctx, index.Txn{}); err != nil {
+		s.pins.doubted(doubts)
 		return fmt.Errorf("learn what is committed: %w", err)
 	}
+	s.pins.resolved(doubts)
 	return nil
 }
 
@@ -82,6 +85,11 @@ func (s *Store) deadExtents(ctx context.Context) (map[place]drive.ExtentInfo, er
 	}
 	if !s.pins.appends.drained(ctx) {
 		return nil, ctx.Err()
+	}
+	if s.pins.doubt() { // what is named by transactions of unknown fate is held
+		if err := s.settle(ctx); err != nil {
+			return nil, err
+		}
 	}
 	held := s.pins.held(s.host.Clock.Now(), s.o.StageKept)
 	maps.DeleteFunc(sealed, func(at place, _ drive.ExtentInfo) bool { return held[at] })

@@ -15,6 +15,8 @@ import (
 type Tidiness struct {
 	BacklogBlobs  int   // small blobs that wait to be packed, as far as is known
 	BacklogBytes  int64 // written since the last packing
+	JointBlobs    int64 // that shared a stripe from the start, and need no packing
+	JointBytes    int64
 	PackedBlobs   int64
 	PackedBytes   int64
 	SmallBytes    int64 // of living blobs in whole copies, at the last look at the index
@@ -46,6 +48,7 @@ func (t *tidy) tell() Tidiness {
 	now := t.mu.now
 	t.mu.Unlock()
 	now.BacklogBlobs, now.BacklogBytes, now.BacklogMissed = t.backlog.size()
+	now.JointBlobs, now.JointBytes = t.backlog.jointly()
 	return now
 }
 
@@ -102,8 +105,9 @@ type backlog struct {
 	mu     sync.Mutex
 	keys   map[string]bool
 	bytes  int64
-	came   int64 // blobs, since the store was opened
-	missed bool  // there are more
+	came   int64                        // blobs, since the store was opened
+	joint  struct{ blobs, bytes int64 } // of those: that shared a stripe from the start
+	missed bool                         // there are more
 }
 
 // noted: transactions were committed that put small blobs.
@@ -119,6 +123,22 @@ func (b *backlog) noted(mutations []index.Mutation) {
 			b.arrived()
 		}
 	}
+}
+
+// joined: blobs were written that need no packing.
+func (b *backlog) joined(blobs int, bytes int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.came += int64(blobs)
+	b.joint.blobs += int64(blobs)
+	b.joint.bytes += bytes
+}
+
+// jointly counts what was joined since the store was opened.
+func (b *backlog) jointly() (blobs, bytes int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.joint.blobs, b.joint.bytes
 }
 
 func (b *backlog) arrived() {

@@ -28,13 +28,15 @@ func (s *Store) crowded() bool {
 // tidyLoop packs, reclaims and sweeps, as there is something to do.
 func (s *Store) tidyLoop() {
 	last, quiet := s.host.Clock.Now(), time.Duration(0)
-	unswept, seen, still := int64(0), int64(-1), 0
+	unswept, joint, seen, still := int64(0), int64(0), int64(-1), 0
 	for s.host.Clock.Sleep(s.life, s.o.PackPause) == nil {
 		idle := s.host.Clock.Now().Sub(last)
 		due := idle >= s.o.SweepPause
 		if _, bytes, _ := s.tidy.backlog.size(); bytes >= packDue || due {
 			unswept += s.packOnce()
 		}
+		_, bytes := s.tidy.backlog.jointly()
+		unswept, joint = unswept+bytes-joint, bytes
 		if now := s.tidy.backlog.arrivals(); now != seen {
 			seen, still = now, 0
 		} else {

@@ -24,6 +24,8 @@ func (m *meters) tidy(tell func() objects.Tidiness) {
 		name, help string
 		of         func(objects.Tidiness) int64
 	}{
+		{"tarn_joint_bytes_total", "Small blobs that shared a stripe from the start.", func(t objects.Tidiness) int64 { return t.JointBytes }},
+		{"tarn_miscounts_total", "Times that the counts of what is alive were found wrong; ever 0, unless Tarn is.", func(t objects.Tidiness) int64 { return t.Miscounts }},
 		{"tarn_packed_bytes_total", "Small blobs that were packed into shared stripes.", func(t objects.Tidiness) int64 { return t.PackedBytes }},
 		{"tarn_moved_bytes_total", "Shards that were moved out of sparse extents.", func(t objects.Tidiness) int64 { return t.MovedBytes }},
 		{"tarn_given_back_bytes_total", "Extents that were swept.", func(t objects.Tidiness) int64 { return t.GivenBack }},

@@ -102,6 +102,7 @@ func (w *troubled) open() {
 	o := options(h)
 	o.DriveTimeout, o.HedgeDelay = troubledTimeout, 50*time.Millisecond
 	o.RepairPause, o.SweepPause = 50*time.Millisecond, 100*time.Millisecond
+	o.JointLeast = 2
 	var err error
 	for range 20 { // a busy machine makes drives late at the start, too
 		if w.store, err = objects.Open(context.Background(), o); err == nil {

@@ -213,7 +213,11 @@ func newWorld(t testing.TB, seed int64, points *points) *world {
 func (w *world) start() {
 	w.host = hostOn(w.disk, w.seed+w.forks.Load())
 	w.disk.SetFault(w.operation)
-	s, err := open(w.host)
+	o := options(w.host)
+	if w.seed%2 == 0 {
+		o.JointLeast = 1 // every small object shares a stripe from the start, if with nobody
+	}
+	s, err := objects.Open(context.Background(), o)
 	if err != nil {
 		w.fatal("open: %v", err)
 	}
