@@ -10,6 +10,11 @@ import (
 
 // CreateBucket makes an empty bucket. ErrBucketExists.
 func (s *Store) CreateBucket(ctx context.Context, name string) (Bucket, error) {
+	return s.CreateBucketWith(ctx, name, nil)
+}
+
+// CreateBucketWith makes a bucket together with what others keep of it, in one transaction.
+func (s *Store) CreateBucketWith(ctx context.Context, name string, beside func(made Bucket) ([]index.Mutation, error)) (Bucket, error) {
 	if err := CheckBucketName(name); err != nil {
 		return Bucket{}, err
 	}
@@ -17,12 +22,20 @@ func (s *Store) CreateBucket(ctx context.Context, name string) (Bucket, error) {
 	tx := s.Begin()
 	tx.Check(index.Condition{Kind: index.KeyAbsent, Key: BucketKey(name)})
 	tx.Mutate(index.Mutation{Kind: index.Put, Key: BucketKey(name), Value: EncodeValue(nil, r.encode())})
+	made := Bucket{Name: name, Created: r.created.Round(0)}
+	if beside != nil {
+		more, err := beside(made)
+		if err != nil {
+			return Bucket{}, err
+		}
+		tx.mutations = append(tx.mutations, more...)
+	}
 	if _, err := s.Commit(ctx, tx); errors.Is(err, ErrConflict) {
 		return Bucket{}, fmt.Errorf("%w: %q", ErrBucketExists, name)
 	} else if err != nil {
 		return Bucket{}, fmt.Errorf("create bucket %q: %w", name, err)
 	}
-	return Bucket{Name: name, Created: r.created.Round(0)}, nil
+	return made, nil
 }
 
 // Bucket describes a bucket. ErrNoBucket.

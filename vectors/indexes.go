@@ -13,6 +13,11 @@ import (
 
 // CreateIndex makes an empty index: ErrIndexExists, or objects.ErrNoBucket.
 func (e *Engine) CreateIndex(ctx context.Context, bucket string, spec Spec) (Info, error) {
+	return e.CreateIndexWith(ctx, bucket, spec, nil)
+}
+
+// CreateIndexWith makes an index together with what others keep of it, in one transaction.
+func (e *Engine) CreateIndexWith(ctx context.Context, bucket string, spec Spec, beside func(made Info) ([]index.Mutation, error)) (Info, error) {
 	spec.NonFilterable = slices.Clone(spec.NonFilterable)
 	if spec.Embedder != nil {
 		emb := *spec.Embedder
@@ -25,13 +30,22 @@ func (e *Engine) CreateIndex(ctx context.Context, bucket string, spec Spec) (Inf
 	if _, err := io.ReadFull(e.host.Entropy, rec.inc[:]); err != nil {
 		return Info{}, fmt.Errorf("draw an incarnation: %w", err)
 	}
+	made := Info{Spec: spec, Bucket: bucket, Created: rec.created}
 	key := recordKey(bucket, spec.Name)
+	mutations := []index.Mutation{{Kind: index.Put, Key: key, Value: objects.EncodeValue(nil, rec.encode())}}
+	if beside != nil {
+		more, err := beside(made)
+		if err != nil {
+			return Info{}, err
+		}
+		mutations = append(mutations, more...)
+	}
 	_, err := e.commit(ctx, index.Txn{
 		Conditions: []index.Condition{
 			{Kind: index.KeyExists, Key: objects.BucketKey(bucket)},
 			{Kind: index.KeyAbsent, Key: key},
 		},
-		Mutations: []index.Mutation{{Kind: index.Put, Key: key, Value: objects.EncodeValue(nil, rec.encode())}},
+		Mutations: mutations,
 	})
 	var failed *index.ConditionError
 	switch {
@@ -42,7 +56,7 @@ func (e *Engine) CreateIndex(ctx context.Context, bucket string, spec Spec) (Inf
 	case err != nil:
 		return Info{}, fmt.Errorf("create index %s in bucket %s: %w", spec.Name, bucket, err)
 	}
-	return Info{Spec: spec, Bucket: bucket, Created: rec.created}, nil
+	return made, nil
 }
 
 // Index reads what an index was made with, without opening it: counts and state

@@ -1,9 +1,11 @@
 package s3vectors
 
 import (
-	"fmt"
 	"sort"
 	"strings"
+
+	"github.com/tarnlake/tarn/objects"
+	"github.com/tarnlake/tarn/objects/index"
 )
 
 type encryption struct {
@@ -41,14 +43,14 @@ func createVectorBucket(c *call) (any, error) {
 	if err := in.Encryption.check(); err != nil {
 		return nil, err
 	}
-	if err := checkTags(in.Tags); err != nil {
+	if err := c.mayTag(arn, in.Tags); err != nil {
 		return nil, err
 	}
-	if _, err := c.door.o.Buckets.CreateBucket(c.ctx, in.Name); err != nil {
+	_, err = c.door.o.Buckets.CreateBucketWith(c.ctx, in.Name, func(made objects.Bucket) ([]index.Mutation, error) {
+		return firstSettings(resource{bucket: in.Name}, made.Created, in.Tags)
+	})
+	if err != nil {
 		return nil, err
-	}
-	if err := c.tag(resource{bucket: in.Name}, in.Tags); err != nil {
-		return nil, fmt.Errorf("the bucket is made, its tags are not: %w", err)
 	}
 	return map[string]any{"vectorBucketArn": arn}, nil
 }

@@ -23,7 +23,7 @@ const payloadBytesMax = 20 << 20
 
 // Buckets are what the door needs of the store.
 type Buckets interface {
-	CreateBucket(ctx context.Context, name string) (objects.Bucket, error)
+	CreateBucketWith(ctx context.Context, name string, beside func(objects.Bucket) ([]index.Mutation, error)) (objects.Bucket, error)
 	Bucket(ctx context.Context, name string) (objects.Bucket, error)
 	Buckets(ctx context.Context) ([]objects.Bucket, error)
 	DeleteBucket(ctx context.Context, name string) error
@@ -36,7 +36,7 @@ type Buckets interface {
 
 // Engine is what the door needs of the vector engine.
 type Engine interface {
-	CreateIndex(ctx context.Context, bucket string, spec vectors.Spec) (vectors.Info, error)
+	CreateIndexWith(ctx context.Context, bucket string, spec vectors.Spec, beside func(vectors.Info) ([]index.Mutation, error)) (vectors.Info, error)
 	Index(ctx context.Context, bucket, name string) (vectors.Info, error)
 	Indexes(ctx context.Context, bucket, prefix, after string, limit int) ([]vectors.Info, error)
 	DeleteIndex(ctx context.Context, bucket, name string) error

@@ -1,8 +1,7 @@
 package s3vectors
 
 import (
-	"fmt"
-
+	"github.com/tarnlake/tarn/objects/index"
 	"github.com/tarnlake/tarn/vectors"
 	"github.com/tarnlake/tarn/vectors/distance"
 )
@@ -43,7 +42,7 @@ func createIndex(c *call) (any, error) {
 	case in.Mode != "" && in.Mode != enhanced:
 		return nil, checkMode("indexMode", in.Mode)
 	}
-	if err := checkTags(in.Tags); err != nil {
+	if err := c.mayTag(arn, in.Tags); err != nil {
 		return nil, err
 	}
 	if err := in.Encryption.check(); err != nil {
@@ -55,11 +54,11 @@ func createIndex(c *call) (any, error) {
 		}
 		spec.NonFilterable = in.Metadata.NonFilterable
 	}
-	if _, err := c.door.o.Engine.CreateIndex(c.ctx, bucket, spec); err != nil {
+	_, err = c.door.o.Engine.CreateIndexWith(c.ctx, bucket, spec, func(made vectors.Info) ([]index.Mutation, error) {
+		return firstSettings(resource{bucket, in.Index}, made.Created, in.Tags)
+	})
+	if err != nil {
 		return nil, err
-	}
-	if err := c.tag(resource{bucket, in.Index}, in.Tags); err != nil {
-		return nil, fmt.Errorf("the index is made, its tags are not: %w", err)
 	}
 	return map[string]any{"indexArn": arn}, nil
 }

@@ -94,6 +94,19 @@ func (r resource) key() []byte {
 	return key
 }
 
+// firstSettings are those that a bucket or an index is made with.
+func firstSettings(r resource, made time.Time, tags map[string]string) ([]index.Mutation, error) {
+	if len(tags) == 0 {
+		return nil, nil
+	}
+	s := settings{Of: made.UnixNano(), Tags: tags}
+	value, err := s.encode()
+	if err != nil {
+		return nil, err
+	}
+	return []index.Mutation{{Kind: index.Put, Key: r.key(), Value: value}}, nil
+}
+
 // created tells when the present bucket or index of the name was made.
 func (d *Door) created(ctx context.Context, r resource) (time.Time, error) {
 	if r.index == "" {

@@ -81,6 +81,35 @@ func TestTagsAreKeptUntilTheyAreTakenAway(t *testing.T) {
 	}
 }
 
+// What is made with tags has them from the first moment on: one transaction makes both.
+func TestTagsComeWithWhatTheyAreOf(t *testing.T) {
+	w := newWorld(t)
+	transactions := func() uint64 {
+		at, err := w.store.Index().Position(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at.Sequence(0)
+	}
+	for _, made := range []struct{ op, body string }{
+		{"CreateVectorBucket", `{"vectorBucketName":"tagged","tags":{"a":"1"}}`},
+		{"CreateIndex", `{"vectorBucketName":"tagged","indexName":"notes","dimension":2,"dataType":"float32","distanceMetric":"cosine","tags":{"b":"2"}}`},
+	} {
+		before := transactions()
+		w.do(t, made.op, made.body)
+		if n := transactions() - before; n != 1 {
+			t.Errorf("%s took %d transactions", made.op, n)
+		}
+	}
+	bucket := "arn:aws:s3vectors:" + testRegion + ":000000000000:bucket/tagged"
+	for arn, want := range map[string]string{bucket: "map[a:1]", bucket + "/index/notes": "map[b:2]"} {
+		got, err := w.sdkClient(fullKey).ListTagsForResource(t.Context(), &sdk.ListTagsForResourceInput{ResourceArn: &arn})
+		if err != nil || fmt.Sprint(got.Tags) != want {
+			t.Errorf("%s: %v, %v", arn, got, err)
+		}
+	}
+}
+
 func TestTagsPutAtOnceAreAllKept(t *testing.T) {
 	w := newWorld(t)
 	w.furnish(t)

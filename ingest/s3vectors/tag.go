@@ -108,6 +108,17 @@ func (c *call) tag(r resource, tags map[string]string) error {
 	})
 }
 
+// mayTag checks the tags that something is to be made with, and the right to give them.
+func (c *call) mayTag(arn string, tags map[string]string) error {
+	if len(tags) == 0 {
+		return nil
+	}
+	if err := c.authorizeTo("TagResource", arn); err != nil {
+		return err
+	}
+	return checkTags(tags)
+}
+
 func untagResource(c *call) (any, error) {
 	r, err := c.tagged()
 	if err != nil {
