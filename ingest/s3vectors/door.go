@@ -16,6 +16,7 @@ import (
 	"github.com/tarnlake/tarn/objects"
 	"github.com/tarnlake/tarn/objects/index"
 	"github.com/tarnlake/tarn/vectors"
+	"github.com/tarnlake/tarn/vectors/pages"
 )
 
 // payloadBytesMax is S3 Vectors' limit of a request.
@@ -75,6 +76,7 @@ type Door struct {
 	verify  *sigv4.Verifier
 	arns    authority.Vectors
 	actions []string // of policies
+	answers *pages.Shelf[keptAnswer]
 }
 
 // New makes the door; it panics where a needed option is missing.
@@ -88,7 +90,7 @@ func New(o Options) *Door {
 	if o.Served == nil {
 		o.Served = func(string, string, int, time.Duration) {}
 	}
-	d := &Door{o: o, arns: authority.Vectors{Region: o.Region}, verify: sigv4.New(sigv4.Options{Secrets: o.Secrets, Clock: o.Host.Clock, Service: "s3vectors"})}
+	d := &Door{o: o, answers: pages.New[keptAnswer](o.Host.Clock), arns: authority.Vectors{Region: o.Region}, verify: sigv4.New(sigv4.Options{Secrets: o.Secrets, Clock: o.Host.Clock, Service: "s3vectors"})}
 	for name := range operations {
 		d.actions = append(d.actions, "s3vectors:"+name)
 	}

@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"math"
+	"time"
 
 	"github.com/tarnlake/tarn/vectors"
 )
@@ -77,11 +79,11 @@ func queryVectors(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer, err := c.door.o.Engine.Query(c.ctx, bucket, name, r)
+	all, err := c.answer(bucket, name, listing, after != "", &r, info.Created)
 	if err != nil {
 		return nil, err
 	}
-	hits, next := hitPage(answer.Hits, after)
+	hits, next := hitPage(all, after)
 	wired := wireHits(hits, in.Metadata, in.Distance && values != nil)
 	if in.Scores {
 		in.score(wired, hits)
@@ -149,10 +151,41 @@ func queryListing(bucket, name string, r *vectors.Request) string {
 	return tokenPrefix + hex.EncodeToString(h.Sum(nil))
 }
 
+// keptAnswer is one that did not fit on a page.
+type keptAnswer struct {
+	of   time.Time // when the index was made that answered
+	hits []vectors.Hit
+}
+
+// answer finds all hits. A later page is cut from the answer that the first one was cut from, where it
+// is still kept; else, after a restart say, from a query made anew, so that a token never expires.
+func (c *call) answer(bucket, name, listing string, later bool, r *vectors.Request, made time.Time) ([]vectors.Hit, error) {
+	id := fmt.Sprintf("%s %s %t", c.who, listing, r.ReturnMetadata)
+	if later {
+		if kept, ok := c.door.answers.Find(id); ok && kept.of.Equal(made) {
+			return kept.hits, nil
+		}
+	}
+	answer, err := c.door.o.Engine.Query(c.ctx, bucket, name, *r)
+	if err != nil {
+		return nil, err
+	}
+	if _, next := hitPage(answer.Hits, ""); next != "" {
+		c.door.answers.Keep(id, keptAnswer{made, answer.Hits}, keptBytes(answer.Hits)) // or not: then it is made anew
+	}
+	return answer.Hits, nil
+}
+
+func keptBytes(hits []vectors.Hit) (n int) {
+	for i := range hits {
+		n += 128 + len(hits[i].Key) + len(hits[i].Metadata)
+	}
+	return n
+}
+
 // hitPage cuts an answer's page behind a place; next names the place where the next one
-// begins, "" where there is none. Each page is cut from a query made anew, so a
-// token needs no memory here and never expires; what was written between two pages
-// is in its place in the later one, and nothing is given twice.
+// begins, "" where there is none. A place is a rank and a key, so that it is found in an answer
+// made anew too: what was written meanwhile is in its place there, and nothing is given twice.
 func hitPage(hits []vectors.Hit, after string) (page []vectors.Hit, next string) {
 	hits = hits[placeAfter(hits, after):]
 	size := 0

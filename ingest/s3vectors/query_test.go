@@ -3,10 +3,12 @@ package s3vectors
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/tarnlake/tarn/vectors"
+	"github.com/tarnlake/tarn/vectors/pages"
 )
 
 // queryAnswer is what QueryVectors says.
@@ -36,30 +38,52 @@ func TestAQueryInPagesFindsEveryNeighbourOnce(t *testing.T) {
 		w.do(t, "PutVectors", `{`+plain+`"vectors":[`+strings.Join(list, ",")+`]}`)
 	}
 	const question = `"topK":850,"queryVector":{"float32":[0,0]},"returnMetadata":true`
-	seen, order, pages := map[string]bool{}, []string{}, 0
-	for next := ""; pages == 0 || next != ""; pages++ {
-		a := w.query(t, question+`,"nextToken":"`+next+`"`)
-		for _, v := range a.Vectors {
-			if seen[v.Key] {
-				t.Fatalf("%s came twice", v.Key)
+	pagesOf := func(between func(page int, last string)) (order []string) {
+		seen := map[string]bool{}
+		for next, page := "", 0; page == 0 || next != ""; page++ {
+			a := w.query(t, question+`,"nextToken":"`+next+`"`)
+			for _, v := range a.Vectors {
+				if seen[v.Key] {
+					t.Fatalf("%s came twice", v.Key)
+				}
+				seen[v.Key] = true
+				order = append(order, v.Key)
 			}
-			seen[v.Key] = true
-			order = append(order, v.Key)
+			next = a.Next
+			if page == 0 && next == "" {
+				t.Fatal("one page")
+			}
+			between(page, order[len(order)-1])
 		}
-		if pages == 0 { // the one after which the next page begins goes away
-			w.do(t, "DeleteVectors", `{`+plain+`"keys":["`+order[len(order)-1]+`"]}`)
-		}
-		next = a.Next
-	}
-	if pages < 2 {
-		t.Errorf("%d pages", pages)
+		return order
 	}
 	whole := w.query(t, `"topK":850,"queryVector":{"float32":[0,0]}`)
 	if len(whole.Vectors) != 850 || whole.Next != "" {
 		t.Fatalf("without metadata: %d, next %q", len(whole.Vectors), whole.Next)
 	}
+	asked := w.engine.queries.Load()
+	kept := pagesOf(func(page int, last string) { // what is written meanwhile changes nothing
+		if page == 0 {
+			w.do(t, "PutVectors", `{`+plain+`"vectors":[{"key":"new","data":{"float32":[400,0]}}]}`)
+		}
+	})
+	if n := w.engine.queries.Load() - asked; n != 1 {
+		t.Errorf("the query was run %d times for its pages", n)
+	}
+	for i, v := range whole.Vectors {
+		if kept[i] != v.Key {
+			t.Fatalf("hit %d of the pages is %s, of the whole %s", i, kept[i], v.Key)
+		}
+	}
+	w.do(t, "DeleteVectors", `{`+plain+`"keys":["new"]}`)
+	anew := pagesOf(func(page int, last string) { // as after a restart; and the one after which the next page begins goes away
+		w.door.answers = pages.New[keptAnswer](w.store.Host().Clock)
+		if page == 0 {
+			w.do(t, "DeleteVectors", `{`+plain+`"keys":["`+last+`"]}`)
+		}
+	})
 	for _, v := range whole.Vectors[:849] { // the last has come up for the one that went
-		if !seen[v.Key] {
+		if !slices.Contains(anew, v.Key) {
 			t.Errorf("%s is missing", v.Key)
 		}
 	}

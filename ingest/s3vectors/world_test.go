@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,7 +50,7 @@ func (s secrets) Secret(_ context.Context, id string) (string, error) {
 // the SDK signs.
 type world struct {
 	store  *objects.Store
-	engine *vectors.Engine
+	engine *counting
 	door   *Door
 	server *httptest.Server
 	client *http.Client
@@ -74,10 +75,11 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = engine.Close() })
-	w := &world{store: store, engine: engine, served: make(chan string, 1)}
+	counted := &counting{Engine: engine}
+	w := &world{store: store, engine: counted, served: make(chan string, 1)}
 	judge := authority.New(people{})
 	w.door = New(Options{
-		Host: h, Buckets: store, Engine: engine, Region: testRegion, Authority: judge,
+		Host: h, Buckets: store, Engine: counted, Region: testRegion, Authority: judge,
 		Secrets: secrets{fullKey: testSecret, narrowKey: testSecret},
 		Served: func(operation, _ string, status int, _ time.Duration) {
 			select {
@@ -92,6 +94,17 @@ func newWorld(t testing.TB) *world {
 	w.client = &http.Client{Transport: &http.Transport{ExpectContinueTimeout: time.Minute}}
 	t.Cleanup(w.client.CloseIdleConnections)
 	return w
+}
+
+// counting is an engine that counts its queries.
+type counting struct {
+	*vectors.Engine
+	queries atomic.Int64
+}
+
+func (c *counting) Query(ctx context.Context, bucket, name string, r vectors.Request) (vectors.Answer, error) {
+	c.queries.Add(1)
+	return c.Engine.Query(ctx, bucket, name, r)
 }
 
 // people are the root key, and one that may query and list.
