@@ -178,7 +178,10 @@ func (s *scan) run(ctx context.Context, r *Request) error {
 	if probes == 0 {
 		probes = automaticProbes(&s.m, r.TopK)
 	}
-	if r.Exact || r.Within != nil || s.m.centroids == nil || s.m.upkeep.probes == 0 && r.Probes == 0 {
+	if r.Within != nil && s.m.centroids != nil && !r.Exact {
+		return s.nearby(ctx)
+	}
+	if r.Exact || s.m.centroids == nil || s.m.upkeep.probes == 0 && r.Probes == 0 {
 		return s.everything(ctx)
 	}
 	s.ranking = newRanking(s.best.k, s)
@@ -211,11 +214,7 @@ func (s *scan) everything(ctx context.Context) error {
 	if s.chosen != nil {
 		return s.everyChosen(ctx)
 	}
-	for _, p := range s.m.tail {
-		if p.block != nil {
-			s.block(p.block)
-		}
-	}
+	s.wholeTail()
 	var parts []part
 	for _, h := range s.m.sortedHomes() {
 		parts = append(parts, h.parts...)

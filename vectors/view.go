@@ -55,6 +55,8 @@ type part struct {
 type held struct {
 	block atomic.Pointer[segment.Block]
 	used  atomic.Bool // since the cache last looked for something to drop
+
+	radius atomic.Uint32 // float32 bits of how far its rows lie from the centroid at most; 0: not known yet
 }
 
 // segmentFile is a segment's place and directory.
