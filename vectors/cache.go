@@ -261,5 +261,8 @@ func readFront(ctx context.Context, s Store, p *part, bytes uint32) (*segment.Bl
 	if block.Len() != int(p.entry.Rows) {
 		return nil, fmt.Errorf("open neighbourhood %d in segment %d: %w: %d rows, the directory says %d", p.entry.Neighbourhood, p.file.seq, ErrCorrupt, block.Len(), p.entry.Rows)
 	}
+	if cells := segment.CellsIn(p.entry.Cells, block.Dimension()); block.Cells() != cells {
+		return nil, fmt.Errorf("open neighbourhood %d in segment %d: %w: rows of %d cells, the directory has %d", p.entry.Neighbourhood, p.file.seq, ErrCorrupt, block.Cells(), cells)
+	}
 	return block, nil
 }

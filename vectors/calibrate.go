@@ -7,6 +7,7 @@ import (
 
 	"github.com/tarnlake/tarn/objects/index"
 	"github.com/tarnlake/tarn/vectors/distance"
+	"github.com/tarnlake/tarn/vectors/navigate"
 )
 
 // How many neighbourhoods an automatic query looks into. Queries are drawn from
@@ -116,16 +117,16 @@ func (o *opened) calibrate(ctx context.Context, m *moment, _ *plan) (index.Posit
 func (o *opened) measure(ctx context.Context, m *moment, samples []sampled) (probes int, recall float64, err error) {
 	type neighbour struct {
 		best
-		homes map[uint64]uint32 // of found ids
+		spots map[uint64]spot // of found ids
 	}
 	queries := make([]*distance.Query, len(samples))
 	nearest := make([]neighbour, len(samples))
 	for i := range samples {
 		queries[i] = distance.NewQuery(o.rec.spec.Metric, samples[i].values)
-		nearest[i] = neighbour{best: best{k: calibratedK}, homes: map[uint64]uint32{}}
+		nearest[i] = neighbour{best: best{k: calibratedK}, spots: map[uint64]spot{}}
 	}
 	var scores []float32
-	for _, h := range m.sortedHomes() {
+	for at, h := range m.byPlace {
 		blocks, _, err := o.e.cache.wholes(ctx, h.parts)
 		if err != nil {
 			return 0, 0, err
@@ -137,22 +138,19 @@ func (o *opened) measure(ctx context.Context, m *moment, samples []sampled) (pro
 				for row, d := range scores {
 					if id := b.IDs()[row]; id != samples[i].id && nearest[i].wants(d, id) && o.alive(m, b, row) {
 						nearest[i].add(found{distance: d, id: id})
-						nearest[i].homes[id] = h.id
+						nearest[i].spots[id] = spot{at, b.CellOf(row)}
 					}
 				}
 			}
 		}
 	}
-	places := make([]int, len(m.homes)) // how many neighbours stand in which place
+	places := make([]int, m.atlas.Places()) // how many neighbours stand in which place
 	total := 0
+	ranks := newStandings(m)
 	for i := range samples {
-		rank := map[uint32]int{}
-		order := m.centroids.Order(queries[i])
-		for id, ok := order.Next(); ok; id, ok = order.Next() {
-			rank[id] = len(rank)
-		}
+		ranks.of(o.rec.spec.Metric, queries[i])
 		for _, f := range nearest[i].found {
-			places[rank[nearest[i].homes[f.id]]]++
+			places[ranks.place(nearest[i].spots[f.id])]++
 			total++
 		}
 	}
@@ -175,4 +173,40 @@ func chooseProbes(places []int, total int) (probes int, recall float64) {
 	}
 	probes = min(len(places), int(math.Ceil(float64(probes)*calibrationMargin))+1)
 	return probes, float64(sums[probes]) / float64(total)
+}
+
+// standings tell at which probe a query comes to a spot.
+type standings struct {
+	m      *moment
+	finder finder
+	homes  []int        // by place among the centroids: the first probe that considers its cells
+	first  []int        // likewise: the first probe that looks into one of its cells
+	cells  map[spot]int // the rank of each
+}
+
+func newStandings(m *moment) *standings {
+	n := len(m.byPlace)
+	return &standings{m: m, homes: make([]int, n), first: make([]int, n), cells: map[spot]int{}}
+}
+
+func (r *standings) of(metric distance.Metric, q *distance.Query) {
+	clear(r.cells)
+	r.finder.query.Reset(metric, q.Vector())
+	found := r.finder.search.Nearest(r.m.atlas, &r.finder.query, r.m.atlas.Places())
+	for at, home := range r.finder.search.Homes() {
+		r.homes[home], r.first[home] = max(0, at-navigate.HomesAround), len(found)
+	}
+	for rank, p := range found {
+		r.cells[spot{p.Home(), p.Cell()}] = rank
+		r.first[p.Home()] = min(r.first[p.Home()], rank)
+	}
+}
+
+// place is the rank of a spot; what is in no cell is looked into with the first cell of its neighbourhood.
+func (r *standings) place(s spot) int {
+	rank, ok := r.cells[s]
+	if !ok {
+		rank = r.first[s.home]
+	}
+	return min(max(rank, r.homes[s.home]), r.m.atlas.Places()-1)
 }

@@ -29,7 +29,8 @@ type Tuning struct {
 	FoldBytes    int64 // or bytes; default 8 MiB
 	FoldRecords  int   // or pushes and deletes; default 400
 	TailBytesMax int64 // writers wait while the tail has more; default 64 MiB
-	Target       int   // vectors of a neighbourhood; it is divided above twice that; default 256
+	Target       int   // vectors of a neighbourhood; it is divided above twice that; default 512
+	Cell         int   // vectors of a cell, into which a neighbourhood is divided further; default 32
 }
 
 // Events tells what an engine does. Each may be nil; they must return soon.
@@ -38,8 +39,11 @@ type Events struct {
 	Opened func(bucket, name string, took time.Duration, err error)
 }
 
-// defaultTarget: see docs/decisions/0022-larger-neighbourhoods.md.
-const defaultTarget = 256
+// See docs/decisions/0026-cells.md.
+const (
+	defaultTarget = 512
+	defaultCell   = 32
+)
 
 func (o *Options) fill() {
 	orInt := func(p *int, v int) {
@@ -60,6 +64,7 @@ func (o *Options) fill() {
 	orInt(&t.FoldRecords, 400)
 	orBytes(&t.TailBytesMax, 64<<20)
 	orInt(&t.Target, defaultTarget)
+	orInt(&t.Cell, defaultCell)
 	orBytes(&o.CacheBytes, 1<<30)
 	if o.Idle <= 0 {
 		o.Idle = 10 * time.Minute

@@ -16,6 +16,7 @@ type plan struct {
 	divide    []uint32 // of homes: get several centroids in place of one
 	remove    []uint32 // of homes: lose their centroid
 	build     bool     // all rows, all centroids anew
+	polish    bool     // rows move between the neighbourhoods
 	calibrate bool     // nothing of the above
 }
 
@@ -27,8 +28,9 @@ const (
 	neighboursMoved = 6 // nearest neighbourhoods whose rows are given anew beside a divided one
 	partsMax        = 4 // blocks of a neighbourhood
 	buildBytesMax   = 256 << 20
-	buildHomesMax   = 380     // centroids of one publish
-	buildEntryMax   = 760_000 // bytes of them
+	polishBytesMax  = 256 << 20 // in memory
+	buildHomesMax   = 380       // centroids of one publish
+	buildEntryMax   = 760_000   // bytes of them
 )
 
 func (v *view) young() bool { return v.centroids == nil }
@@ -63,7 +65,7 @@ func (o *opened) plan(m *moment, all bool) *plan {
 	case m.young():
 		return nil
 	}
-	for _, choose := range []func(*moment, *Tuning) *plan{o.planDivide, o.planCompact, o.planRemove, o.planSweep, o.planReclaim, o.planCalibrate} {
+	for _, choose := range []func(*moment, *Tuning) *plan{o.planDivide, o.planCompact, o.planRemove, o.planSweep, o.planReclaim, o.planPolish, o.planCalibrate} {
 		if p := choose(m, t); p != nil {
 			return p
 		}
@@ -136,14 +138,37 @@ func (o *opened) around(m *moment, h *home, n int) []uint32 {
 	return list
 }
 
-func (o *opened) planCompact(m *moment, _ *Tuning) *plan {
+// planCompact rewrites neighbourhoods of many parts, and those of which many rows are in no cell: as long as
+// rows stream in, only where they have doubled.
+func (o *opened) planCompact(m *moment, t *Tuning) *plan {
 	p := &plan{name: "compact"}
+	share := 8
+	if m.pressed(t) {
+		share = 1
+	}
 	for _, h := range m.sortedHomes() {
-		if len(h.parts) > partsMax && len(p.homes) < stepHomesMax {
+		loose := h.loose()
+		if (len(h.parts) > partsMax || loose > t.Cell && loose*share > h.rows-loose) && len(p.homes) < stepHomesMax {
 			p.homes = append(p.homes, h.id)
 		}
 	}
 	return orNil(p)
+}
+
+// pressed reports whether rows stream in: then upkeep does only what cannot wait.
+func (m *moment) pressed(t *Tuning) bool {
+	return 4*m.size.rows > t.FoldRows || 4*m.size.bytes > t.FoldBytes
+}
+
+// loose is how many rows came since the neighbourhood was last written anew.
+func (h *home) loose() int {
+	n := h.rows
+	for _, p := range h.parts {
+		if p.file.seq == h.floor {
+			n -= int(p.entry.Rows)
+		}
+	}
+	return n
 }
 
 func orNil(p *plan) *plan {
@@ -199,6 +224,22 @@ func (o *opened) planReclaim(m *moment, _ *Tuning) *plan {
 			}
 		}
 		return p
+	}
+	return nil
+}
+
+// planPolish: the index has grown by a third since rows could last move between all neighbourhoods, and nothing
+// streams in. A large index is polished part by part, each of them neighbourhoods that are near to one another.
+func (o *opened) planPolish(m *moment, t *Tuning) *plan {
+	if m.pressed(t) || len(m.homes) < 2 || uint64(3*m.rows) < 4*max(m.upkeep.builtRows, m.upkeep.polishedRows) {
+		return nil
+	}
+	dim := o.rec.spec.Dimension
+	most := max(2, min(polishBytesMax/(t.Target*(8*dim+300)), buildHomesMax, buildEntryMax/(4*dim+128)))
+	for _, h := range m.sortedHomes() {
+		if !o.upkeep.polished[h.id] {
+			return &plan{name: "polish", polish: true, homes: append(o.around(m, h, most-1), h.id)}
+		}
 	}
 	return nil
 }

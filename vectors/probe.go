@@ -8,23 +8,28 @@ import (
 	"github.com/tarnlake/tarn/vectors/segment"
 )
 
-// visit is a neighbourhood that a query looks into.
+// visit is a place that a query looks into: a cell of a neighbourhood, or one without cells; and, where it is
+// the first of its neighbourhood, what is in none of its cells.
 type visit struct {
 	home   *home
-	probe  quantize.Probe
-	blocks []*segment.Block // nil entries must be read
+	place  navigate.Place
+	first  bool
+	blocks []*segment.Block // of the neighbourhood's parts; nil entries must be read, or are not looked into
 }
 
-// probing goes from neighbourhood to neighbourhood, the nearest first.
+// probing goes from place to place, the nearest first.
 type probing struct {
 	*scan
-	order *navigate.Order
-	left  int // neighbourhoods that are looked into even if enough matches were seen
+	found []navigate.Place
+	wants int // places that were searched for
+	at    int // in found
+	left  int // places that are looked into even if enough matches were seen
 }
 
-// probe looks into the nearest neighbourhoods, and into more while too few matches were seen.
+// probe looks into the nearest places, and into more while too few matches were seen.
 func (s *scan) probe(ctx context.Context, probes int) error {
-	p := probing{scan: s, order: s.m.centroids.Order(s.query), left: probes}
+	p := probing{scan: s, left: probes}
+	p.search(probes)
 	r := s.ranking
 	for more := true; more; {
 		ahead, missing := r.ahead[:0], false
@@ -50,37 +55,62 @@ func (s *scan) probe(ctx context.Context, probes int) error {
 			p.look(&ahead[i])
 		}
 	}
+	if s.m.size.rows > 0 && !p.whole {
+		p.around()
+	}
 	return s.settle(ctx)
 }
 
-// aheadLeast is how many neighbourhoods are read at once where something must be read, even though
-// matches are what is lacking.
-const aheadLeast = 32
-
-// next is the next neighbourhood to look into; false at the end.
-func (p *probing) next() (v visit, ok bool) {
-	if p.left <= 0 && p.matches >= p.needed && p.ranking.limit.full() {
-		return v, false
+// around looks at the fresh rows of near neighbourhoods of which no cell was looked into: a cell that has come
+// nearer to them since they were pushed is no reason to miss them.
+func (p *probing) around() {
+	for at, home := range p.ranking.search.Homes() {
+		if at == navigate.HomesAround {
+			return
+		}
+		if p.ranking.seen[home] == 0 {
+			p.deltas(p.m.byPlace[home].id)
+		}
 	}
-	h, ok := p.following()
-	if !ok {
-		return v, false
-	}
-	p.left--
-	return visit{home: h, probe: p.ranking.query.At(h.centroid)}, true
 }
 
-// following is the next neighbourhood that may have something.
-func (p *probing) following() (*home, bool) {
-	for {
-		id, ok := p.order.Next()
-		if !ok {
-			return nil, false
+// aheadLeast is how many places are read at once where something must be read, even though matches are what
+// is lacking.
+const aheadLeast = 32
+
+// search finds the n nearest places.
+func (p *probing) search(n int) {
+	p.wants, p.at = n, 0
+	p.found = p.ranking.search.Nearest(p.m.atlas, &p.ranking.query, n)
+}
+
+// next is the next place to look into; false at the end.
+func (p *probing) next() (v visit, ok bool) {
+	for p.left > 0 || p.matches < p.needed || !p.ranking.limit.full() {
+		if p.at == len(p.found) {
+			if p.wants >= p.m.atlas.Places() {
+				return v, false
+			}
+			p.search(min(4*p.wants+16, p.m.atlas.Places()))
+			continue
 		}
-		if h := p.m.homes[id]; p.chosen == nil || p.chosen.inHome(h) > 0 || !p.whole && p.o.hasDeltas(&p.m, id) {
-			return h, true
+		place := p.found[p.at]
+		p.at++
+		h, seen, bit := p.m.byPlace[place.Home()], &p.ranking.seen[place.Home()], uint64(1)<<(place.Cell()%quantize.CellsMax)
+		if *seen&bit != 0 || p.chosen != nil && p.chosen.inHome(h) == 0 && (p.whole || !p.o.hasDeltas(&p.m, h.id)) {
+			continue
 		}
+		first := *seen == 0
+		*seen |= bit
+		p.left--
+		return visit{home: h, place: place, first: first}, true
 	}
+	return v, false
+}
+
+// wanted tells which parts of its neighbourhood a visit looks into.
+func (v *visit) wanted(part int) bool {
+	return v.first || v.home.cells != nil && part == v.home.celled
 }
 
 // peek takes what is in memory, and reports whether something must be read.
@@ -88,6 +118,10 @@ func (p *probing) peek(v *visit) (missing bool) {
 	r := p.ranking
 	from := len(r.blocks)
 	for i := range v.home.parts {
+		if !v.wanted(i) {
+			r.blocks = append(r.blocks, nil)
+			continue
+		}
 		b := p.o.e.cache.peek(&v.home.parts[i])
 		r.blocks = append(r.blocks, b)
 		p.explain.Blocks++
@@ -101,46 +135,71 @@ func (p *probing) peek(v *visit) (missing bool) {
 	return missing
 }
 
-// read reads what is missing, in parallel.
+// read reads what is missing, in parallel, and each block once.
 func (p *probing) read(ctx context.Context, ahead []visit) error {
 	var parts []part
-	for _, v := range ahead {
-		for i, b := range v.blocks {
-			if b == nil {
-				parts = append(parts, v.home.parts[i])
-			}
+	places := map[*held]int{}
+	p.eachMissing(ahead, func(at *part, _ **segment.Block) {
+		if _, ok := places[at.held]; !ok {
+			places[at.held] = len(parts)
+			parts = append(parts, *at)
 		}
-	}
+	})
 	blocks, read, err := p.o.e.cache.blocks(ctx, parts)
 	p.explain.BytesRead += read
 	if err != nil {
 		return err
 	}
-	at := 0
-	for _, v := range ahead {
-		for i, b := range v.blocks {
-			if b == nil {
-				v.blocks[i] = blocks[at]
-				at++
-			}
-		}
-	}
+	p.eachMissing(ahead, func(at *part, to **segment.Block) { *to = blocks[places[at.held]] })
 	return nil
 }
 
-// look compares with all rows of a neighbourhood.
+func (p *probing) eachMissing(ahead []visit, f func(at *part, to **segment.Block)) {
+	for i := range ahead {
+		v := &ahead[i]
+		for j := range v.blocks {
+			if v.blocks[j] == nil && v.wanted(j) {
+				f(&v.home.parts[j], &v.blocks[j])
+			}
+		}
+	}
+}
+
+// look compares with all rows of a place.
 func (p *probing) look(v *visit) {
 	p.explain.Probed++
-	if !p.whole {
-		p.deltas(v.home.id)
+	h := v.home
+	if h.cells != nil && len(v.blocks) > 0 {
+		probe := p.m.atlas.Probe(&p.ranking.query, v.place)
+		b := v.blocks[h.celled]
+		p.run(b, b.Cell(v.place.Cell()), &h.parts[h.celled], &probe)
 	}
+	if !v.first {
+		return
+	}
+	if !p.whole {
+		p.deltas(h.id)
+	}
+	var probe *quantize.Probe
 	for i, b := range v.blocks {
-		if p.chosen != nil {
-			p.selected(b, &v.home.parts[i], &v.probe)
-		} else if b.Coded() {
-			p.coded(b, &v.home.parts[i], &v.probe)
-		} else {
-			p.block(b)
+		if h.cells != nil && i == h.celled {
+			continue
 		}
+		if probe == nil {
+			at := p.ranking.query.At(h.centroid)
+			probe = &at
+		}
+		p.run(b, b.Whole(), &h.parts[i], probe)
+	}
+}
+
+func (p *probing) run(b *segment.Block, run segment.Run, from *part, probe *quantize.Probe) {
+	switch {
+	case p.chosen != nil:
+		p.selected(b, run, from, probe)
+	case b.Coded():
+		p.coded(b, run, from, probe)
+	default:
+		p.block(b)
 	}
 }

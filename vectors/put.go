@@ -103,11 +103,14 @@ func (o *opened) prepare(ctx context.Context, rows []segment.Row) (*write, error
 	}
 	m := o.moment()
 	w := &write{rows: rows, keys: make([]string, len(rows))}
+	f := newFinder()
+	defer f.release()
 	for i := range rows {
 		rows[i].ID = first + uint64(i)
 		rows[i].Neighbourhood = 0
 		if m.centroids != nil {
-			rows[i].Neighbourhood = m.centroids.Nearest(directed(&o.rec.spec, rows[i].Vector, rows[i].Inverse), nil)
+			home, _ := f.place(&o.rec.spec, m.atlas, directed(&o.rec.spec, rows[i].Vector, rows[i].Inverse))
+			rows[i].Neighbourhood = m.centroids.IDs()[home]
 		}
 		w.keys[i] = rows[i].Key
 	}

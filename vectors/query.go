@@ -168,7 +168,7 @@ type scan struct {
 
 func newScan(o *opened, q *distance.Query, f *filter.Filter, k int, without string) *scan {
 	s := &scan{o: o, m: o.moment(), query: q, filter: f, without: without, best: best{k: k}, needed: k}
-	s.explain.Neighbourhoods = len(s.m.homes)
+	s.explain.Neighbourhoods = s.m.places()
 	s.explain.Recall = s.m.upkeep.recall
 	return s
 }
@@ -198,7 +198,7 @@ func (s *scan) run(ctx context.Context, r *Request) error {
 // the logarithm of topK.
 func automaticProbes(m *moment, topK int) int {
 	if m.upkeep.probes == 0 {
-		return len(m.homes) // not calibrated yet: be exact
+		return m.places() // not calibrated yet: be exact
 	}
 	factor := 1.0
 	if topK > calibratedK {
@@ -210,7 +210,7 @@ func automaticProbes(m *moment, topK int) int {
 // everything compares with every vector.
 func (s *scan) everything(ctx context.Context) error {
 	s.explain.Exact = true
-	s.explain.Probed = len(s.m.homes)
+	s.explain.Probed = s.m.places()
 	if s.chosen != nil {
 		return s.everyChosen(ctx)
 	}

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tarnlake/tarn/vectors/navigate"
 	"github.com/tarnlake/tarn/vectors/quantize"
 	"github.com/tarnlake/tarn/vectors/segment"
 )
@@ -23,7 +25,10 @@ const boundWidth = 2.1
 type ranking struct {
 	query   quantize.Query
 	limit   nearest
+	lower   [quantize.ChunkRows]float32
 	waiting []waiting
+	search  navigate.Search
+	seen    []uint64 // of each neighbourhood, by its place: the cells that were looked into
 	ahead   []visit
 	blocks  []*segment.Block // of the visits ahead
 }
@@ -42,6 +47,8 @@ func newRanking(k int, s *scan) *ranking {
 	r := rankings.Get().(*ranking)
 	r.limit.k, r.limit.heap = k, r.limit.heap[:0]
 	r.query.Reset(s.o.rec.spec.Metric, s.query.Vector())
+	r.seen = slices.Grow(r.seen[:0], len(s.m.byPlace))[:len(s.m.byPlace)]
+	clear(r.seen)
 	return r
 }
 
@@ -54,22 +61,21 @@ func (r *ranking) release() {
 	rankings.Put(r)
 }
 
-// coded ranks the rows of a block of codes relative to the centroid of a probe.
-func (s *scan) coded(b *segment.Block, from *part, probe *quantize.Probe) {
+// coded ranks the rows of a run of codes relative to the point of a probe.
+func (s *scan) coded(b *segment.Block, run segment.Run, from *part, probe *quantize.Probe) {
 	r := s.ranking
 	size := quantize.ChunkBytes(b.Width())
-	chunks, rows := b.Chunks(), b.Len()
-	s.explain.Scanned += int64(rows)
-	var lower [quantize.ChunkRows]float32
-	for first := 0; first < rows; first += quantize.ChunkRows {
-		mask := probe.Scan(chunks[:size], boundWidth, r.limit.worst(), &lower)
+	chunks := run.Chunks
+	s.explain.Scanned += int64(run.Rows)
+	for first := 0; first < run.Rows; first += quantize.ChunkRows {
+		mask := probe.Scan(chunks[:size], boundWidth, r.limit.worst(), &r.lower)
 		chunks = chunks[size:]
 		if s.matches < s.needed && s.filter != nil {
-			mask = math.MaxUint32 >> max(0, first+quantize.ChunkRows-rows) // every match counts
+			mask = math.MaxUint32 >> max(0, first+quantize.ChunkRows-run.Rows) // every match counts
 		}
 		for ; mask != 0; mask &= mask - 1 {
 			i := bits.TrailingZeros32(mask)
-			s.byBytes(probe, b, from, first+i, lower[i])
+			s.byBytes(probe, b, from, run.First+first+i, r.lower[i])
 		}
 	}
 }

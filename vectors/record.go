@@ -323,7 +323,8 @@ func decodeNeighbourhoodRecord(b []byte) (n neighbourhoodRecord, err error) {
 }
 
 // upkeepRecord: next segment 8, next neighbourhood 4, probes 4, recall 8 (float64),
-// rows when probes were chosen 8, rows when all centroids were last made 8.
+// rows when probes were chosen 8, rows when all centroids were last made 8; in version 2, where the index was
+// polished, rows when that was last done 8.
 type upkeepRecord struct {
 	nextSegment       uint64
 	nextNeighbourhood uint32
@@ -331,6 +332,7 @@ type upkeepRecord struct {
 	recall            float64
 	calibratedRows    uint64
 	builtRows         uint64
+	polishedRows      uint64
 }
 
 func (u *upkeepRecord) encode() []byte {
@@ -341,17 +343,32 @@ func (u *upkeepRecord) encode() []byte {
 	w.float(u.recall)
 	w.u64(u.calibratedRows)
 	w.u64(u.builtRows)
+	if u.polishedRows > 0 {
+		w.b[0] = upkeepRecordVersion
+		w.u64(u.polishedRows)
+	}
 	return w.b
 }
 
+const upkeepRecordVersion = 2
+
 func decodeUpkeepRecord(b []byte) (u upkeepRecord, err error) {
-	f := open(b, "upkeep")
+	polished := len(b) > 0 && b[0] == upkeepRecordVersion
+	f := &fields{}
+	if polished {
+		f.b = b[1:]
+	} else {
+		f = open(b, "upkeep")
+	}
 	u.nextSegment = f.u64()
 	u.nextNeighbourhood = f.u32()
 	u.probes = int(f.u32())
 	u.recall = f.float()
 	u.calibratedRows = f.u64()
 	u.builtRows = f.u64()
+	if polished {
+		u.polishedRows = f.u64()
+	}
 	return u, f.end("upkeep")
 }
 

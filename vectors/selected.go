@@ -53,7 +53,7 @@ func (s *scan) tail() {
 // unfiltered query compares vectors. On the corpus recall is then no less than without a filter, whatever
 // its selectivity. Where there are hardly more matches, all of them are compared.
 func (s *scan) densely(ctx context.Context, probes int) error {
-	s.needed = max(s.needed, probes*s.m.rows/(4*len(s.m.homes)))
+	s.needed = max(s.needed, probes*s.m.rows/(4*s.m.places()))
 	if s.chosen == nil {
 		return nil
 	}
@@ -71,23 +71,23 @@ func (s *scan) densely(ctx context.Context, probes int) error {
 	return nil
 }
 
-// selected compares the chosen rows of a block.
-func (s *scan) selected(b *segment.Block, from *part, probe *quantize.Probe) {
-	set, rows := s.chosen.segments[from.file], b.Len()
-	n := set.Count(from.first, from.first+rows)
+// selected compares the chosen rows of a run.
+func (s *scan) selected(b *segment.Block, run segment.Run, from *part, probe *quantize.Probe) {
+	set, first := s.chosen.segments[from.file], from.first+run.First
+	n := set.Count(first, first+run.Rows)
 	if n == 0 {
 		return
 	}
 	s.matches += n
-	if !b.Coded() || n*fewOf <= rows && b.HasVectors() {
+	if !b.Coded() || n*fewOf <= run.Rows && b.HasVectors() {
 		s.explain.Scanned += int64(n)
-		set.Each(from.first, from.first+rows, func(row int) bool {
+		set.Each(first, first+run.Rows, func(row int) bool {
 			s.direct(b, row-from.first)
 			return true
 		})
 		return
 	}
-	s.masked(b, from, probe, set)
+	s.masked(b, run, from, probe, set)
 }
 
 // direct compares a chosen row in full numbers.
@@ -108,22 +108,21 @@ func (s *scan) wanted(b *segment.Block, i int) bool {
 }
 
 // masked scans the codes of the chosen rows.
-func (s *scan) masked(b *segment.Block, from *part, probe *quantize.Probe, set filter.Set) {
-	r, rows := s.ranking, b.Len()
+func (s *scan) masked(b *segment.Block, run segment.Run, from *part, probe *quantize.Probe, set filter.Set) {
+	r, rows := s.ranking, run.Rows
 	size := quantize.ChunkBytes(b.Width())
-	chunks := b.Chunks()
-	var lower [quantize.ChunkRows]float32
+	chunks := run.Chunks
 	for first := 0; first < rows; first += quantize.ChunkRows {
 		chunk := chunks[:size]
 		chunks = chunks[size:]
-		mask := uint32(set.Bits(from.first+first, min(quantize.ChunkRows, rows-first)))
+		mask := uint32(set.Bits(from.first+run.First+first, min(quantize.ChunkRows, rows-first)))
 		if mask == 0 {
 			continue
 		}
 		s.explain.Scanned += int64(bits.OnesCount32(mask))
-		for mask &= probe.Scan(chunk, boundWidth, r.limit.worst(), &lower); mask != 0; mask &= mask - 1 {
+		for mask &= probe.Scan(chunk, boundWidth, r.limit.worst(), &r.lower); mask != 0; mask &= mask - 1 {
 			i := bits.TrailingZeros32(mask)
-			s.selectedByBytes(probe, b, from, first+i, lower[i])
+			s.selectedByBytes(probe, b, from, run.First+first+i, r.lower[i])
 		}
 	}
 }

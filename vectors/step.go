@@ -17,22 +17,29 @@ import (
 
 // stepping is a step of upkeep under way.
 type stepping struct {
-	o      *opened
-	m      *moment
-	p      *plan
-	rng    *rand.Rand
-	pushes []*push         // of the tail, oldest first: those that are folded
-	dead   map[uint64]bool // superseded by what is in segments or folded
-	gone   map[uint64]bool // of these: found, and left out
-	rows   []segment.Row   // all that was taken
-	fresh  []segment.Row   // of these: from the tail
-	from   []uint32        // of each row: the neighbourhood that it was in; 0: the tail
+	o       *opened
+	m       *moment
+	p       *plan
+	rng     *rand.Rand
+	pushes  []*push         // of the tail, oldest first: those that are folded
+	dead    map[uint64]bool // superseded by what is in segments or folded
+	gone    map[uint64]bool // of these: found, and left out
+	rows    []segment.Row   // all that was taken
+	fresh   []segment.Row   // of these: from the tail
+	origins []origin        // of each row
 
 	seq       uint64 // of the new segment
 	next      upkeepRecord
 	homes     map[uint32]*home // after the step
 	centroids *navigate.Centroids
+	placed    *placing // where rows go
 	txn       index.Txn
+}
+
+// origin is the neighbourhood that a row was in, 0 for the tail, and the cell that it keeps; -1: none.
+type origin struct {
+	home uint32
+	cell int
 }
 
 // step carries out a plan and publishes it in one transaction. A crash before the
@@ -50,6 +57,9 @@ func (o *opened) step(ctx context.Context, m *moment, p *plan) (index.Position, 
 		return "", err
 	}
 	if useful, err := s.recentre(ctx); err != nil || !useful {
+		return "", err
+	}
+	if s.placed, err = s.place(ctx); err != nil {
 		return "", err
 	}
 	return s.publish(ctx)
@@ -75,7 +85,7 @@ func (s *stepping) gather(ctx context.Context) error {
 	}
 	for _, p := range s.pushes {
 		if p.block != nil {
-			s.takeBlock(p.block, 0)
+			s.takeBlock(p.block, 0, false)
 		}
 	}
 	s.fresh = slices.Clone(s.rows)
@@ -84,21 +94,25 @@ func (s *stepping) gather(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, b := range blocks {
-			s.takeBlock(b, id)
+		for i, b := range blocks {
+			s.takeBlock(b, id, !s.p.build && s.m.homes[id].cells != nil && i == s.m.homes[id].celled)
 		}
 	}
 	return nil
 }
 
-func (s *stepping) takeBlock(b *segment.Block, from uint32) {
+func (s *stepping) takeBlock(b *segment.Block, from uint32, celled bool) {
 	for i, id := range b.IDs() {
 		if s.dead[id] {
 			s.gone[id] = true
 			continue
 		}
 		s.rows = append(s.rows, b.Row(i))
-		s.from = append(s.from, from)
+		at := origin{from, -1}
+		if celled {
+			at.cell = b.CellOf(i)
+		}
+		s.origins = append(s.origins, at)
 	}
 }
 
@@ -166,7 +180,7 @@ const dividesMax = 4
 func (s *stepping) divide(ctx context.Context, id uint32) error {
 	var rows []segment.Row
 	for i := range s.rows {
-		if s.from[i] == id {
+		if s.origins[i].home == id {
 			rows = append(rows, s.rows[i])
 		}
 	}
@@ -232,6 +246,7 @@ func (s *stepping) publish(ctx context.Context) (index.Position, error) {
 		return "", err
 	}
 	s.changeHomes()
+	s.notePolish()
 	for _, p := range s.pushes {
 		s.delete([]byte(p.key))
 	}
@@ -260,24 +275,15 @@ func (s *stepping) delete(key []byte) {
 	s.txn.Mutations = append(s.txn.Mutations, index.Mutation{Kind: index.Delete, Key: key})
 }
 
-// writeSegment gives every row to its nearest neighbourhood.
+// writeSegment writes every row to the place that it was given.
 func (s *stepping) writeSegment(ctx context.Context) error {
 	if len(s.rows) == 0 {
 		return nil
 	}
 	spec := &s.o.rec.spec
-	groups := map[uint32][]segment.Row{}
-	scratch := make([]float32, s.centroids.Len())
-	for i := range s.rows {
-		r := s.rows[i]
-		r.Neighbourhood = s.centroids.Nearest(directed(spec, r.Vector, r.Inverse), scratch)
-		groups[r.Neighbourhood] = append(groups[r.Neighbourhood], r)
-	}
 	b := segment.Builder{Sequence: s.seq, Dimension: spec.Dimension, Metric: spec.Metric}
-	for id, rows := range groups {
-		if err := b.AddCoded(id, s.homes[id].centroid, rows); err != nil {
-			return err
-		}
+	if err := s.placed.write(&b); err != nil {
+		return err
 	}
 	data, head := b.Finish()
 	blob, err := s.o.e.o.Store.WriteBlob(ctx, bytes.NewReader(data), int64(len(data)))
@@ -370,7 +376,7 @@ func (s *stepping) changeHomes() {
 	for _, id := range s.p.homes {
 		switch h := s.homes[id]; {
 		case h != nil:
-			s.homes[id] = &home{id: id, floor: s.seq, centroid: h.centroid}
+			s.homes[id] = &home{id: id, floor: s.seq, centroid: h.centroid} // where it was moved to
 		case !s.p.build:
 			s.delete(keys.neighbourhood(id))
 		}
@@ -381,6 +387,28 @@ func (s *stepping) changeHomes() {
 			s.put(keys.neighbourhood(id), nil, rec.encode())
 		}
 	}
+}
+
+// notePolish remembers what was polished, until all is.
+func (s *stepping) notePolish() {
+	if !s.p.polish {
+		return
+	}
+	s.next.calibratedRows = 0 // do it anew
+	notes := &s.o.upkeep
+	if notes.polished == nil {
+		notes.polished = map[uint32]bool{}
+	}
+	for _, id := range s.p.homes {
+		notes.polished[id] = true
+	}
+	for id := range s.homes {
+		if !notes.polished[id] {
+			return
+		}
+	}
+	s.next.polishedRows = uint64(s.m.rows)
+	notes.polished = nil
 }
 
 // dropSegments removes the segments of which no block counts any more.

@@ -19,6 +19,7 @@ const upkeepRetry = 2 * time.Second
 type upkeepNotes struct {
 	stubborn map[uint32]int  // neighbourhoods that would not divide, and their rows then
 	swept    uint32          // the last neighbourhood that was swept of superseded rows
+	polished map[uint32]bool // neighbourhoods that were polished, while that is not over
 	listed   map[uint64]bool // segments whose lexicon has all that it should
 }
 

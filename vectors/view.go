@@ -10,6 +10,7 @@ import (
 	"github.com/tarnlake/tarn/objects"
 	"github.com/tarnlake/tarn/vectors/distance"
 	"github.com/tarnlake/tarn/vectors/navigate"
+	"github.com/tarnlake/tarn/vectors/quantize"
 	"github.com/tarnlake/tarn/vectors/segment"
 )
 
@@ -20,7 +21,9 @@ type view struct {
 	upkeep        upkeepRecord
 	upkeepVersion uint64              // of its key; 0: absent
 	centroids     *navigate.Centroids // nil while the index is young
+	atlas         *navigate.Atlas     // likewise
 	homes         map[uint32]*home
+	byPlace       []*home // as centroids have them
 	segments      map[uint64]*segmentFile
 	rowFiles      []*rowFile
 	superseded    []uint64 // ids that are still in segments
@@ -39,8 +42,10 @@ type home struct {
 	id       uint32
 	floor    uint64 // sequence of the first segment that counts
 	centroid []float32
-	parts    []part // oldest first; set by settle, never changed
-	rows     int    // in parts
+	parts    []part          // oldest first; set by settle, never changed
+	rows     int             // in parts
+	cells    *quantize.Cells // nil: its rows are in none
+	celled   int             // which of the parts has rows by cell, where there are cells
 }
 
 // part is one block of a neighbourhood.
@@ -66,13 +71,27 @@ type segmentFile struct {
 	blob    objects.Blob
 	lexicon lexiconFile
 	entries []segment.Entry
-	held    []held // of the entries
-	firsts  []int  // of each entry: how many rows come before
+	held    []held                           // of the entries
+	firsts  []int                            // of each entry: how many rows come before
+	cells   []atomic.Pointer[quantize.Cells] // of the entries that have some, opened
 	rows    int
 }
 
+// cellsOf are the cells of an entry, which belongs to the neighbourhood around centroid; nil: it has none.
+func (s *segmentFile) cellsOf(i int, metric distance.Metric, centroid []float32) *quantize.Cells {
+	if s.entries[i].Cells == nil {
+		return nil
+	}
+	if c := s.cells[i].Load(); c != nil {
+		return c
+	}
+	c := quantize.OpenCells(metric, centroid, s.entries[i].Cells)
+	s.cells[i].Store(c)
+	return c
+}
+
 func newSegmentFile(inc incarnation, seq uint64, blob objects.Blob, words lexiconFile, entries []segment.Entry, rows int) *segmentFile {
-	s := &segmentFile{inc: inc, seq: seq, blob: blob, lexicon: words, entries: entries, held: make([]held, len(entries)), firsts: make([]int, len(entries)), rows: rows}
+	s := &segmentFile{inc: inc, seq: seq, blob: blob, lexicon: words, entries: entries, held: make([]held, len(entries)), firsts: make([]int, len(entries)), cells: make([]atomic.Pointer[quantize.Cells], len(entries)), rows: rows}
 	n := 0
 	for i := range entries {
 		s.firsts[i] = n
@@ -141,7 +160,10 @@ func (v *view) nearest(spec *Spec, b *segment.Block, i int) uint32 {
 	if v.centroids == nil {
 		return 0
 	}
-	return v.centroids.Nearest(directed(spec, b.Vector(i), b.Inverse(i)), nil)
+	f := newFinder()
+	defer f.release()
+	home, _ := f.place(spec, v.atlas, directed(spec, b.Vector(i), b.Inverse(i)))
+	return v.centroids.IDs()[home]
 }
 
 // directed is the vector as centroids see it: of length 1 under Cosine.
@@ -174,7 +196,7 @@ func (v *view) next(spec *Spec, d *delta) *view {
 		}
 	}
 	moved := n.takeHomes(spec, d)
-	n.settle()
+	n.settle(spec.Metric)
 	n.takeTail(spec, v, d, moved)
 	return n
 }
@@ -219,7 +241,7 @@ func gatherCentroids(spec *Spec, homes map[uint32]*home) *navigate.Centroids {
 }
 
 // settle finds the blocks of every neighbourhood.
-func (n *view) settle() {
+func (n *view) settle(metric distance.Metric) {
 	for id, h := range n.homes {
 		n.homes[id] = &home{id: id, floor: h.floor, centroid: h.centroid}
 	}
@@ -228,12 +250,36 @@ func (n *view) settle() {
 		s := n.segments[seq]
 		for i, entry := range s.entries {
 			if h := n.homes[entry.Neighbourhood]; h != nil && seq >= h.floor {
+				if c := s.cellsOf(i, metric, h.centroid); c != nil {
+					h.cells, h.celled = c, len(h.parts)
+				}
 				h.parts = append(h.parts, part{s, entry, &s.held[i], s.firsts[i]})
 				h.rows += int(entry.Rows)
 				n.rows += int(entry.Rows)
 			}
 		}
 	}
+	n.atlas, n.byPlace = atlasOf(n.centroids, n.homes)
+}
+
+// places is how many cells there are, and neighbourhoods without cells.
+func (v *view) places() int {
+	if v.atlas == nil {
+		return 0
+	}
+	return v.atlas.Places()
+}
+
+// atlasOf also lists the neighbourhoods as the centroids have them.
+func atlasOf(c *navigate.Centroids, homes map[uint32]*home) (*navigate.Atlas, []*home) {
+	if c == nil {
+		return nil, nil
+	}
+	list, cells := make([]*home, c.Len()), make([]*quantize.Cells, c.Len())
+	for i, id := range c.IDs() {
+		list[i], cells[i] = homes[id], homes[id].cells
+	}
+	return navigate.NewAtlas(c, cells), list
 }
 
 // withRowFiles puts moved row files in their old places, and adds new ones.

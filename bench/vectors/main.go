@@ -42,9 +42,10 @@ const (
 )
 
 type settings struct {
-	dir, data, queries, limits, metric, probes, profile string
-	dim, k, rounds, target                              int
-	cacheMiB                                            int64
+	dir, data, queries, limits, metric, probes, profile, loading string
+	dim, k, rounds, target, cell                                 int
+	cacheMiB                                                     int64
+	steps                                                        bool
 }
 
 func main() {
@@ -56,6 +57,9 @@ func main() {
 	flag.StringVar(&s.metric, "metric", "cosine", "cosine, euclidean or dot")
 	flag.StringVar(&s.probes, "probes", "0,5,10,20,40,80", "neighbourhoods to look into; 0: the index chooses")
 	flag.StringVar(&s.profile, "profile", "", "file for a CPU profile of the queries")
+	flag.StringVar(&s.loading, "profile-load", "", "file for a CPU profile of the load")
+	flag.BoolVar(&s.steps, "steps", false, "print each step of upkeep")
+	flag.IntVar(&s.cell, "cell", 0, "vectors of a cell; 0: the default")
 	flag.IntVar(&s.dim, "dim", 384, "dimension")
 	flag.IntVar(&s.k, "k", 10, "neighbours")
 	flag.IntVar(&s.rounds, "rounds", 3, "of which the quickest counts")
@@ -80,8 +84,8 @@ func run(ctx context.Context, s settings) error {
 	}
 	defer store.Close()
 	e, err := vectors.Open(ctx, vectors.Options{
-		Store: vectors.Over(store), CacheBytes: s.cacheMiB << 20, Tuning: vectors.Tuning{Target: s.target},
-		Rows: vectors.ParquetRows(tables.NewRowFiles(vectors.Over(store))),
+		Store: vectors.Over(store), CacheBytes: s.cacheMiB << 20, Tuning: vectors.Tuning{Target: s.target, Cell: s.cell},
+		Rows: vectors.ParquetRows(tables.NewRowFiles(vectors.Over(store))), Events: vectors.Events{Upkeep: s.tell},
 	})
 	if err != nil {
 		return err
@@ -91,6 +95,13 @@ func run(ctx context.Context, s settings) error {
 		return err
 	}
 	return ask(ctx, e, s)
+}
+
+// tell prints each step of upkeep, where that is asked for.
+func (s *settings) tell(_, _, step string, rows int, err error) {
+	if s.steps {
+		fmt.Fprintln(os.Stderr, step, rows, err)
+	}
 }
 
 // load puts all vectors where the index is not there yet.
@@ -109,6 +120,11 @@ func load(ctx context.Context, store *objects.Store, e *vectors.Engine, s settin
 	if _, err := e.CreateIndex(ctx, bucket, vectors.Spec{Name: name, Dimension: s.dim, Metric: metric}); err != nil {
 		return err
 	}
+	stop, err := profiled(s.loading)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	began, cpu := time.Now(), cpuTime()
 	for from := 0; from < len(data); from += vectors.BatchMax {
 		batch := make([]vectors.Vector, 0, vectors.BatchMax)
@@ -145,16 +161,11 @@ func ask(ctx context.Context, e *vectors.Engine, s settings) error {
 	if err := print(map[string]any{"what": "index", "neighbourhoods": info.Neighbourhoods, "segments": info.Segments, "probes": info.Probes, "tail": info.TailVectors}); err != nil {
 		return err
 	}
-	if s.profile != "" {
-		f, err := os.Create(s.profile)
-		if err != nil {
-			return err
-		}
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
+	stop, err := profiled(s.profile)
+	if err != nil {
+		return err
 	}
+	defer stop()
 	for text := range strings.SplitSeq(s.probes, ",") {
 		probes, err := strconv.Atoi(text)
 		if err != nil {
@@ -165,6 +176,18 @@ func ask(ctx context.Context, e *vectors.Engine, s settings) error {
 		}
 	}
 	return nil
+}
+
+// profiled writes a CPU profile to a file, where one is named, until stop.
+func profiled(path string) (stop func(), err error) {
+	if path == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	return pprof.StopCPUProfile, pprof.StartCPUProfile(f)
 }
 
 // curve is one point of it.

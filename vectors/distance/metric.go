@@ -76,6 +76,14 @@ func Scale(a []float32, f float32) {
 	}
 }
 
+// Add adds b to a, number by number. The lengths must be equal.
+func Add(a, b []float32) {
+	b = b[:len(a)]
+	for i, x := range b {
+		a[i] += x
+	}
+}
+
 // Vector is the query's vector, of length 1 under Cosine. It must not be changed.
 func (q *Query) Vector() []float32 { return q.vector }
 

@@ -29,7 +29,11 @@ func Cluster(ctx context.Context, metric distance.Metric, rows []float32, dim, k
 	c.n = len(c.rows) / dim
 	c.member = make([]int, c.n)
 	c.centroids = append([]float32(nil), draw(c.rows, dim, k, rng)...)
-	for round := range rounds {
+	turns := rounds
+	if k == 1 {
+		turns = 1 // all there is to do
+	}
+	for round := range turns {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}

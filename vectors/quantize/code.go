@@ -31,23 +31,23 @@ func ChunkBytes(width int) int { return 4*width + 3*4*ChunkRows }
 // Chunks is how many chunks rows need.
 func Chunks(rows int) int { return (rows + ChunkRows - 1) / ChunkRows }
 
-// Encoder makes the codes of one neighbourhood. It belongs to one goroutine.
+// Encoder makes the codes of rows that gather around one point: a neighbourhood's centroid, or a cell. It
+// belongs to one goroutine.
 type Encoder struct {
 	metric   distance.Metric
 	rotation *Rotation
-	centroid []float32
-	turned   []float32 // P·centroid
-	residual []float32
-	rotated  []float32
+	turned   []float32 // P·point
+	residual []float32 // P·(row-point)
 }
 
 // NewEncoder takes the centroid of a neighbourhood, of length 1 under Cosine.
 func NewEncoder(metric distance.Metric, centroid []float32) *Encoder {
 	r := RotationOf(len(centroid))
-	e := &Encoder{metric: metric, rotation: r, centroid: centroid}
-	e.turned, e.residual, e.rotated = make([]float32, r.width), make([]float32, r.dim), make([]float32, r.width)
-	r.Apply(centroid, e.turned)
-	return e
+	return newEncoder(metric, r, r.Turned(centroid))
+}
+
+func newEncoder(metric distance.Metric, r *Rotation, turned []float32) *Encoder {
+	return &Encoder{metric: metric, rotation: r, turned: turned, residual: make([]float32, r.width)}
 }
 
 // factors are what lies beside the signs and the bytes of a row.
@@ -62,29 +62,38 @@ type Row struct {
 
 // Encode writes v, whose Inverse is given, into a zeroed place. It returns the add and mul of its bytes.
 func (e *Encoder) Encode(v []float32, inverse float32, to Row) (wideAdd, wideMul float32) {
-	scale := float32(1)
-	if e.metric == distance.Cosine {
+	scale, half := float32(1), float32(0)
+	switch e.metric {
+	case distance.Cosine:
 		scale = inverse
+	case distance.DotProduct:
+		half = distance.Dot(v, v) / 2
 	}
-	for i, c := range e.centroid {
-		e.residual[i] = v[i]*scale - c
+	e.rotation.Apply(v, e.residual)
+	for i, c := range e.turned {
+		e.residual[i] = e.residual[i]*scale - c
 	}
-	e.rotation.Apply(e.residual, e.rotated)
-	f := e.factors(v)
-	e.putSigns(to.Chunk, to.At)
-	at := 4*e.rotation.width + 4*to.At
-	for _, x := range [...]float32{f.add, f.mul, f.err} {
-		binary.LittleEndian.PutUint32(to.Chunk[at:], math.Float32bits(x))
-		at += 4 * ChunkRows
-	}
-	step := e.putBytes(to.Wide)
+	f := e.put(half, to.Chunk, to.At)
+	step := putBytes(e.residual, to.Wide)
 	return f.wideAdd, f.wideMul * step
 }
 
+// put writes the residual at hand, of a row of whose squared length half is, into a chunk.
+func (e *Encoder) put(half float32, chunk []byte, place int) factors {
+	f := e.factors(half)
+	e.putSigns(chunk, place)
+	at := 4*e.rotation.width + 4*place
+	for _, x := range [...]float32{f.add, f.mul, f.err} {
+		binary.LittleEndian.PutUint32(chunk[at:], math.Float32bits(x))
+		at += 4 * ChunkRows
+	}
+	return f
+}
+
 // factors of the residual at hand.
-func (e *Encoder) factors(v []float32) factors {
+func (e *Encoder) factors(half float32) factors {
 	var sum, signed, square, width = 0.0, 0.0, 0.0, float64(e.rotation.width)
-	for j, y := range e.rotated {
+	for j, y := range e.residual {
 		c := float64(e.turned[j])
 		if y > 0 {
 			sum += float64(y)
@@ -95,7 +104,7 @@ func (e *Encoder) factors(v []float32) factors {
 		}
 		square += float64(y) * float64(y)
 	}
-	along := float64(distance.Dot(e.residual, e.centroid)) // ⟨o-c, c⟩
+	along := float64(distance.Dot(e.residual, e.turned)) // ⟨o-c, c⟩
 	f := factors{add: float32(square + 2*along), wideAdd: float32(square + 2*along), wideMul: -2}
 	if sum > 0 {
 		ratio := square * math.Sqrt(width) / sum // |r| over the cosine between it and its signs
@@ -107,18 +116,14 @@ func (e *Encoder) factors(v []float32) factors {
 	if e.metric == distance.Euclidean {
 		return f
 	}
-	off := float32(0)
-	if e.metric == distance.DotProduct {
-		off = distance.Dot(v, v) / 2
-	}
-	return factors{f.add/2 - off, f.mul / 2, f.err / 2, f.wideAdd/2 - off, f.wideMul / 2}
+	return factors{f.add/2 - half, f.mul / 2, f.err / 2, f.wideAdd/2 - half, f.wideMul / 2}
 }
 
 func (e *Encoder) putSigns(chunk []byte, at int) {
 	shift := at / 16 * 4
-	for j := 0; j < len(e.rotated); j += 4 {
+	for j := 0; j < len(e.residual); j += 4 {
 		half := byte(0)
-		for b, y := range e.rotated[j : j+4] {
+		for b, y := range e.residual[j : j+4] {
 			if y > 0 {
 				half |= 1 << b
 			}
@@ -127,17 +132,17 @@ func (e *Encoder) putSigns(chunk []byte, at int) {
 	}
 }
 
-// putBytes rounds the residual to bytes of equal steps, and returns the step.
-func (e *Encoder) putBytes(out []int8) float32 {
+// putBytes rounds numbers to bytes of equal steps, and returns the step.
+func putBytes(numbers []float32, out []int8) float32 {
 	most := float32(0)
-	for _, y := range e.rotated {
+	for _, y := range numbers {
 		most = max(most, y, -y)
 	}
 	if most == 0 {
 		return 0
 	}
 	factor := 127 / most
-	for j, y := range e.rotated {
+	for j, y := range numbers {
 		out[j] = int8(math.RoundToEven(float64(y * factor)))
 	}
 	return most / 127

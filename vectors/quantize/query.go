@@ -124,7 +124,12 @@ type Probe struct {
 
 // At is the query at a centroid.
 func (q *Query) At(centroid []float32) Probe {
-	square := distance.L2(q.vector, centroid)
+	return q.Away(distance.L2(q.vector, centroid))
+}
+
+// Away is the query at a point at a squared distance.
+func (q *Query) Away(square float32) Probe {
+	square = max(0, square)
 	p := Probe{q: q, base: square, distance: float32(math.Sqrt(float64(square)))}
 	switch q.metric {
 	case distance.Cosine:
@@ -156,3 +161,9 @@ func (p *Probe) Wide(row []int8, add, mul float32) (score, err float32) {
 	size := float32(math.Sqrt(float64(q.square)))
 	return score, 0.9*max(mul, -mul)*size + 1e-6*(q.square+max(add, -add)+max(p.base, -p.base)+max(mul*dot, -mul*dot))
 }
+
+// Vector is what was given to Reset.
+func (q *Query) Vector() []float32 { return q.vector }
+
+// Square is its squared length.
+func (q *Query) Square() float32 { return q.square }

@@ -84,6 +84,13 @@ func (r *Rotation) Dimension() int { return r.dim }
 // Width of rotated vectors.
 func (r *Rotation) Width() int { return r.width }
 
+// Turned is v rotated.
+func (r *Rotation) Turned(v []float32) []float32 {
+	out := make([]float32, r.width)
+	r.Apply(v, out)
+	return out
+}
+
 // Apply rotates v into out, which has Width numbers.
 func (r *Rotation) Apply(v, out []float32) {
 	out = out[:r.width]

@@ -29,10 +29,11 @@ type Block struct {
 	chunks    []byte
 	wide      []int8
 	factors   []float32
-	data      []byte // that was opened
-	whole     int    // bytes of the whole block
-	vectorsAt int    // in it
-	metaTier  tier   // likewise
+	cells     []cellStart // one more than there are cells; nil: there are none
+	data      []byte      // that was opened
+	whole     int         // bytes of the whole block
+	vectorsAt int         // in it
+	metaTier  tier        // likewise
 }
 
 // text is a column of byte strings.
@@ -77,26 +78,44 @@ type tier struct {
 	bytes    []byte
 }
 
+// chunks counts the chunks of a block, and finds where cells begin.
+func (r *tierReader) chunks(k *Block) int {
+	t, ok := r.tiers[tierCellEnds]
+	if !ok {
+		return quantize.Chunks(r.rows)
+	}
+	if t.bytes == nil || t.size%4 != 0 || t.size == 0 || t.size > 4*quantize.CellsMax {
+		r.fail("ends of cells of %d bytes", t.size)
+		return 0
+	}
+	ends := words[uint32](t.bytes)
+	k.cells = make([]cellStart, len(ends)+1)
+	for i, end := range ends {
+		from := k.cells[i]
+		if end < from.row || int64(end) > int64(r.rows) {
+			r.fail("cell %d ends at row %d, the one before at %d of %d", i, end, from.row, r.rows)
+			return 0
+		}
+		k.cells[i+1] = cellStart{end, from.chunk + uint32(quantize.Chunks(int(end-from.row)))}
+	}
+	if last := k.cells[len(ends)]; int(last.row) != r.rows {
+		r.fail("cells have %d of %d rows", last.row, r.rows)
+	}
+	return int(k.cells[len(ends)].chunk)
+}
+
 // codes are chunks, bytes and factors.
 func (r *tierReader) codes(k *Block) {
 	k.width = quantize.Width(k.dim)
-	size := quantize.Chunks(r.rows) * quantize.ChunkBytes(k.width)
+	size := r.chunks(k) * quantize.ChunkBytes(k.width)
 	if t := r.tiers[tierCodes]; t.size != size {
 		r.fail("codes of %d bytes for %d rows of %d numbers", t.size, r.rows, k.dim)
 		return
 	} else {
 		k.chunks = t.bytes
 	}
-	k.wide = signed(r.fixed(tierWide, k.width))
+	k.wide = quantize.Signed(r.fixed(tierWide, k.width))
 	k.factors = words[float32](r.fixed(tierWideFactors, 8))
-}
-
-// signed sees bytes as signed ones, in place.
-func signed(b []byte) []int8 {
-	if len(b) == 0 {
-		return nil
-	}
-	return unsafe.Slice((*int8)(unsafe.Pointer(&b[0])), len(b))
 }
 
 func corrupt(format string, args ...any) error {
@@ -108,8 +127,8 @@ func blockHeader(b []byte, whole int) (rows int, tiers map[tierKind]tier, err er
 	if len(b) < blockFixed || string(b[:4]) != blockMagic {
 		return 0, nil, corrupt("no block begins here")
 	}
-	if v := binary.LittleEndian.Uint16(b[4:]); v != blockVersion {
-		return 0, nil, fmt.Errorf("%w: block of version %d, this release knows %d", ErrVersion, v, blockVersion)
+	if v := binary.LittleEndian.Uint16(b[4:]); v != blockVersion && v != celledVersion {
+		return 0, nil, fmt.Errorf("%w: block of version %d, this release knows %d", ErrVersion, v, celledVersion)
 	}
 	n := int(binary.LittleEndian.Uint16(b[6:]))
 	table := blockFixed + n*tierEntryBytes

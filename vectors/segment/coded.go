@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"fmt"
 	"hash/crc32"
 	"slices"
 
@@ -8,58 +9,116 @@ import (
 	"github.com/tarnlake/tarn/vectors/quantize"
 )
 
-// coded are the tiers of a block that are relative to a centroid.
+// coded are the tiers of a block that are relative to a centroid, or to cells.
 type coded struct {
 	chunks  []byte
 	wide    []byte
 	factors []float32
+	ends    []uint32 // of cells; nil: there are none
 }
 
 func (c *coded) bytes() int {
 	if c == nil {
 		return 0
 	}
-	return len(c.chunks) + len(c.wide) + 4*len(c.factors)
+	return len(c.chunks) + len(c.wide) + 4*len(c.factors) + 4*len(c.ends)
 }
 
-func encodeCoded(metric distance.Metric, centroid []float32, rows []Row) *coded {
-	width := quantize.Width(len(centroid))
+// add encodes rows into chunks of their own.
+func (c *coded) add(e *quantize.Encoder, width int, rows []Row) {
 	size := quantize.ChunkBytes(width)
-	c := &coded{chunks: make([]byte, quantize.Chunks(len(rows))*size), wide: make([]byte, width*len(rows)), factors: make([]float32, 0, 2*len(rows))}
-	e, bytes := quantize.NewEncoder(metric, centroid), make([]int8, width)
+	begin := len(c.chunks)
+	c.chunks = append(c.chunks, make([]byte, quantize.Chunks(len(rows))*size)...)
+	bytes := make([]int8, width)
 	for i := range rows {
 		clear(bytes)
-		chunk := c.chunks[i/quantize.ChunkRows*size:][:size]
+		chunk := c.chunks[begin+i/quantize.ChunkRows*size:][:size]
 		add, mul := e.Encode(rows[i].Vector, rows[i].Inverse, quantize.Row{Chunk: chunk, At: i % quantize.ChunkRows, Wide: bytes})
 		c.factors = append(c.factors, add, mul)
-		for j, x := range bytes {
-			c.wide[i*width+j] = byte(x)
+		for _, x := range bytes {
+			c.wide = append(c.wide, byte(x))
 		}
 	}
 	if last := len(rows) % quantize.ChunkRows; last > 0 {
 		quantize.Fill(c.chunks[len(c.chunks)-size:], width, last)
 	}
-	return c
+}
+
+func newCoded(rows, width int) *coded {
+	return &coded{wide: make([]byte, 0, rows*width), factors: make([]float32, 0, 2*rows)}
 }
 
 // EncodeCoded writes rows, all of one dimension, as a coded block, relative to their
 // neighbourhood's centroid. It also returns how many bytes of it are scanned, and how many rank rows.
 func EncodeCoded(rows []Row, metric distance.Metric, centroid []float32) (b []byte, hot, warm int, err error) {
-	b, ends, err := encodeBlock(rows, len(centroid), codedTiers, encodeCoded(metric, centroid, rows))
+	width := quantize.Width(len(centroid))
+	c := newCoded(len(rows), width)
+	c.add(quantize.NewEncoder(metric, centroid), width, rows)
+	return encodeFront(rows, len(centroid), codedTiers, hotTiers, c)
+}
+
+// EncodeCelled is EncodeCoded for rows that come cell by cell.
+func EncodeCelled(rows []Row, metric distance.Metric, cells *quantize.Cells, ends []uint32) (b []byte, hot, warm int, err error) {
+	if len(ends) != cells.Len() || int(ends[len(ends)-1]) != len(rows) {
+		return nil, 0, 0, fmt.Errorf("encode %d rows in %d cells: the last of %d ends is not theirs", len(rows), cells.Len(), len(ends))
+	}
+	width := quantize.Width(cells.Dimension())
+	c := newCoded(len(rows), width)
+	c.ends = ends
+	first := uint32(0)
+	for i, end := range ends {
+		c.add(cells.Encoder(i), width, rows[first:end])
+		first = end
+	}
+	return encodeFront(rows, cells.Dimension(), celledTiers, hotTiers+1, c)
+}
+
+// encodeFront also tells where the first hot tiers end, and where all that ranks rows does.
+func encodeFront(rows []Row, dim int, order []tierKind, hots int, c *coded) (b []byte, hot, warm int, err error) {
+	b, ends, err := encodeBlock(rows, dim, order, c)
 	if err != nil {
 		return nil, 0, 0, err
 	}
-	return b, ends[hotTiers-1], ends[warmTiers-1], nil
+	return b, ends[hots-1], ends[len(ends)-1-coldTiers], nil
 }
+
+// Run is rows of a block whose codes are relative to one point.
+type Run struct {
+	First, Rows int
+	Chunks      []byte // codes of 32 rows after one another
+}
+
+// Whole is all rows of a block that has no cells.
+func (k *Block) Whole() Run { return Run{0, k.Len(), k.chunks} }
+
+// Cells is how many cells the block's rows are in; 0: its codes are relative to the centroid.
+func (k *Block) Cells() int { return max(0, len(k.cells)-1) }
+
+// Cell is the rows of a cell.
+func (k *Block) Cell(i int) Run {
+	from, to, size := k.cells[i], k.cells[i+1], quantize.ChunkBytes(k.width)
+	return Run{int(from.row), int(to.row - from.row), k.chunks[int(from.chunk)*size : int(to.chunk)*size]}
+}
+
+// CellOf is the cell of a row; -1: it is in none.
+func (k *Block) CellOf(row int) int {
+	at, _ := slices.BinarySearchFunc(k.cells, uint32(row), func(c cellStart, row uint32) int {
+		if c.row <= row {
+			return -1
+		}
+		return 1
+	})
+	return at - 1
+}
+
+// cellStart is the first row of a cell, and its first chunk.
+type cellStart struct{ row, chunk uint32 }
 
 // Coded reports whether the block has codes.
 func (k *Block) Coded() bool { return k.chunks != nil }
 
 // Width of the codes.
 func (k *Block) Width() int { return k.width }
-
-// Chunks are the codes of 32 rows after one another.
-func (k *Block) Chunks() []byte { return k.chunks }
 
 // HasBytes reports whether Wide has something to return: not where only the scanned front was opened.
 func (k *Block) HasBytes() bool { return k.wide != nil }

@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"slices"
 )
 
 // A block, little endian, every tier on a multiple of 64 bytes:
 //
 //	0   4  magic "TVBK"
-//	4   2  version: 1
+//	4   2  version: 1; 2 where it has cells
 //	6   2  tiers
 //	8   4  rows
 //	12  4  dimension
@@ -38,9 +39,15 @@ import (
 //	9   codes          chunks of 32 rows
 //	10  bytes          [rows][width] int8
 //	11  byte factors   [rows][2] float32: add, mul
+//
+// One whose rows come cell by cell has a further tier between 1 and 9; its codes and bytes are relative to
+// the cells, and each cell begins a chunk of its own.
+//
+//	12  cell ends      [cells] uint32, rows to the end of each
 const (
 	blockMagic     = "TVBK"
 	blockVersion   = 1
+	celledVersion  = 2
 	blockFixed     = 24
 	tierEntryBytes = 16
 	tierAlign      = 64
@@ -64,17 +71,19 @@ const (
 	tierCodes
 	tierWide
 	tierWideFactors
+	tierCellEnds
 )
 
 // The order of tiers in a block, and how many of a coded block's lead.
 var (
-	plainTiers = []tierKind{tierIDs, tierVectors, tierInverses, tierKeys, tierDocuments, tierMetadata, tierSources, tierNeighbourhoods}
-	codedTiers = []tierKind{tierIDs, tierCodes, tierWide, tierWideFactors, tierInverses, tierKeys, tierDocuments, tierSources, tierNeighbourhoods, tierVectors, tierMetadata}
+	plainTiers  = []tierKind{tierIDs, tierVectors, tierInverses, tierKeys, tierDocuments, tierMetadata, tierSources, tierNeighbourhoods}
+	codedTiers  = []tierKind{tierIDs, tierCodes, tierWide, tierWideFactors, tierInverses, tierKeys, tierDocuments, tierSources, tierNeighbourhoods, tierVectors, tierMetadata}
+	celledTiers = slices.Insert(slices.Clone(codedTiers), 1, tierCellEnds)
 )
 
 const (
 	hotTiers  = 2 // of codedTiers: what is scanned
-	warmTiers = 9 // of codedTiers: what else ranks, filters and names rows
+	coldTiers = 2 // the last of codedTiers: what does not rank, filter or name rows
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -108,6 +117,9 @@ func encodeBlock(rows []Row, dim int, order []tierKind, c *coded) (b []byte, end
 	}
 	copy(b, blockMagic)
 	binary.LittleEndian.PutUint16(b[4:], blockVersion)
+	if c != nil && c.ends != nil {
+		binary.LittleEndian.PutUint16(b[4:], celledVersion)
+	}
 	binary.LittleEndian.PutUint16(b[6:], uint16(len(order)))
 	binary.LittleEndian.PutUint32(b[8:], uint32(len(rows)))
 	binary.LittleEndian.PutUint32(b[12:], uint32(dim))
@@ -124,6 +136,11 @@ func appendTier(b []byte, kind tierKind, rows []Row, c *coded) []byte {
 		return append(b, c.wide...)
 	case tierWideFactors:
 		return appendFloats(b, c.factors)
+	case tierCellEnds:
+		for _, end := range c.ends {
+			b = binary.LittleEndian.AppendUint32(b, end)
+		}
+		return b
 	case tierKeys:
 		return appendTexts(b, rows, func(b []byte, r *Row) []byte { return append(b, r.Key...) })
 	case tierDocuments:
@@ -170,7 +187,7 @@ func appendTexts(b []byte, rows []Row, write func([]byte, *Row) []byte) []byte {
 
 // encodedBytes is the size of the block, or a little more.
 func encodedBytes(rows []Row, dim int) int {
-	n := blockFixed + len(codedTiers)*(tierEntryBytes+tierAlign+4)
+	n := blockFixed + len(celledTiers)*(tierEntryBytes+tierAlign+4)
 	for i := range rows {
 		n += 8 + 4*dim + 4 + 4*4 + 4 + len(rows[i].Key) + len(rows[i].Document) + len(rows[i].Metadata)
 		if s := rows[i].Source; s != nil {

@@ -100,7 +100,7 @@ func TestEveryChangedByteIsNoticed(t *testing.T) {
 		}
 	}
 	newer := bytes.Clone(data)
-	newer[4] = 2
+	newer[4] = 3
 	if _, err := OpenBlock(newer); !errors.Is(err, ErrVersion) {
 		t.Errorf("a newer version: %v", err)
 	}

@@ -1,0 +1,264 @@
+package navigate
+
+import (
+	"iter"
+	"math"
+	"slices"
+
+	"github.com/tarnlake/tarn/vectors/distance"
+	"github.com/tarnlake/tarn/vectors/quantize"
+)
+
+// Atlas is all places where rows of an index lie: the cells of its neighbourhoods, and, where a neighbourhood
+// has none, itself.
+type Atlas struct {
+	centroids *Centroids
+	cells     []*quantize.Cells // of each neighbourhood, as centroids have them; nil: it has none
+	places    int
+}
+
+// NewAtlas takes the cells of each neighbourhood, in the order of centroids.
+func NewAtlas(c *Centroids, cells []*quantize.Cells) *Atlas {
+	a := &Atlas{centroids: c, cells: cells}
+	for _, of := range cells {
+		a.places++
+		if of != nil {
+			a.places += of.Len() - 1
+		}
+	}
+	return a
+}
+
+// Places is how many there are.
+func (a *Atlas) Places() int { return a.places }
+
+// Centroids of the neighbourhoods.
+func (a *Atlas) Centroids() *Centroids { return a.centroids }
+
+// NoCell is the place of a neighbourhood without cells.
+const NoCell = 255
+
+// HomesAround is how many neighbourhoods' cells a search looks at beside as many as it wants places.
+const HomesAround = 8
+
+// Place is one that a search found.
+type Place struct{ ranked uint64 }
+
+// Score of the place, by which places are ranked: as quantize has it for rows.
+func (p Place) Score() float32 { return scoreOf(uint32(p.ranked >> 32)) }
+
+// Home is the neighbourhood, by its place among the centroids.
+func (p Place) Home() int { return int(uint32(p.ranked) >> 8) }
+
+// Cell is the cell in it, or NoCell.
+func (p Place) Cell() int { return int(uint8(p.ranked)) }
+
+// Search finds the places nearest to a query. Its memory is used again by the next one; it belongs to one
+// goroutine.
+type Search struct {
+	scores []float32
+	homes  []uint64
+	looked int // of homes
+	found  []uint64
+	limit  float32
+	places []Place
+}
+
+// Nearest are the n places nearest to a query, the nearest first. Fewer come where there are not so many, and
+// where the rest lies in neighbourhoods whose centroids are far.
+func (s *Search) Nearest(a *Atlas, q *quantize.Query, n int) []Place {
+	homes := s.nearestHomes(a.centroids, q, min(a.centroids.Len(), n+HomesAround), a.centroids.metric == distance.DotProduct)
+	s.found, s.limit = s.found[:0], float32(math.Inf(1))
+	for _, h := range homes {
+		home := int(uint32(h))
+		if a.cells[home] == nil {
+			s.offer(a.ofHome(q, home, scoreOf(uint32(h>>32))), home, NoCell, n)
+			continue
+		}
+		probe := a.ProbeHome(q, home, scoreOf(uint32(h>>32)))
+		a.cells[home].Each(&probe, s.limit, func(cell int, score float32) float32 {
+			s.offer(score, home, cell, n)
+			return s.limit
+		})
+	}
+	s.cut(n)
+	slices.Sort(s.found)
+	s.places = s.places[:0]
+	for _, f := range s.found {
+		s.places = append(s.places, Place{f})
+	}
+	return s.places
+}
+
+// Homes are the neighbourhoods whose cells the last search looked at, the nearest first, by their places
+// among the centroids.
+func (s *Search) Homes() iter.Seq2[int, int] {
+	return func(yield func(at, home int) bool) {
+		for at, h := range s.homes[:s.looked] {
+			if !yield(at, int(uint32(h))) {
+				return
+			}
+		}
+	}
+}
+
+// Gather is the place to which a vector belongs: the nearest by euclidean distance, or by angle under
+// Cosine. Under DotProduct the Place's score is not one.
+func (s *Search) Gather(a *Atlas, q *quantize.Query) Place {
+	s.found, s.limit = s.found[:0], float32(math.Inf(1))
+	for _, h := range s.nearestHomes(a.centroids, q, min(a.centroids.Len(), 1+HomesAround), false) {
+		s.gatherHome(a, q, int(uint32(h)), scoreOf(uint32(h>>32)))
+	}
+	s.cut(1)
+	return Place{s.found[0]}
+}
+
+// Cell is that of cells to which a vector belongs.
+func (s *Search) Cell(c *quantize.Cells, q *quantize.Query) int {
+	probe := c.AtHome(q)
+	s.found, s.limit = s.found[:0], float32(math.Inf(1))
+	for cell := range c.Len() {
+		s.offer(c.Apart(&probe, cell), 0, cell, 1)
+	}
+	s.cut(1)
+	return Place{s.found[0]}.Cell()
+}
+
+// gatherHome offers the cells of a neighbourhood whose centroid Centroids.Nearest gives this score.
+func (s *Search) gatherHome(a *Atlas, q *quantize.Query, home int, score float32) {
+	cells, square := a.cells[home], 2*score+q.Square()
+	if cells == nil {
+		if a.centroids.metric == distance.Cosine {
+			square /= 2
+		}
+		s.offer(square, home, NoCell, 1)
+		return
+	}
+	probe := q.Away(square)
+	if a.centroids.metric != distance.DotProduct {
+		cells.Each(&probe, s.limit, func(cell int, score float32) float32 {
+			s.offer(score, home, cell, 1)
+			return s.limit
+		})
+		return
+	}
+	for cell := range cells.Len() {
+		s.offer(2*cells.Apart(&probe, cell)+q.Square(), home, cell, 1)
+	}
+}
+
+// nearestHomes ranks neighbourhoods: score above, place among the centroids below.
+func (s *Search) nearestHomes(c *Centroids, q *quantize.Query, n int, byProduct bool) []uint64 {
+	s.scores = slices.Grow(s.scores[:0], c.Len())[:c.Len()]
+	s.homes = slices.Grow(s.homes[:0], c.Len())[:c.Len()]
+	distance.DotRows(q.Vector(), c.rows, s.scores)
+	for i, dot := range s.scores {
+		score := -dot
+		if !byProduct {
+			score += c.halves[i]
+		}
+		s.homes[i] = uint64(bitsOf(score))<<32 | uint64(i)
+	}
+	least(s.homes, n)
+	slices.Sort(s.homes[:n])
+	s.looked = n
+	return s.homes[:n]
+}
+
+// offer takes a place that may be among the n nearest.
+func (s *Search) offer(score float32, home, cell, n int) {
+	if score >= s.limit {
+		return
+	}
+	s.found = append(s.found, uint64(bitsOf(score))<<32|uint64(home)<<8|uint64(cell))
+	if len(s.found) >= 2*n+16 {
+		s.cut(n)
+	}
+}
+
+// cut leaves the n nearest, and passes over what is farther from now on.
+func (s *Search) cut(n int) {
+	if len(s.found) <= n {
+		return
+	}
+	least(s.found, n)
+	s.found = s.found[:n]
+	s.limit = scoreOf(uint32(slices.Max(s.found) >> 32))
+}
+
+// ofHome is the score of a neighbourhood as that of a cell would be.
+func (a *Atlas) ofHome(q *quantize.Query, home int, score float32) float32 {
+	switch a.centroids.metric {
+	case distance.Cosine:
+		return score + q.Square()/2
+	case distance.Euclidean:
+		return 2*score + q.Square()
+	}
+	return score
+}
+
+// ProbeHome is a query at the centroid of a neighbourhood, which Order gives this score.
+func (a *Atlas) ProbeHome(q *quantize.Query, home int, score float32) quantize.Probe {
+	if a.centroids.metric == distance.DotProduct {
+		score += a.centroids.halves[home]
+	}
+	return q.Away(2*score + q.Square())
+}
+
+// Probe is a query at a place.
+func (a *Atlas) Probe(q *quantize.Query, p Place) quantize.Probe {
+	if p.Cell() == NoCell {
+		return q.At(a.centroids.row(p.Home()))
+	}
+	return a.cells[p.Home()].Probe(q, p.Cell(), p.Score())
+}
+
+// bitsOf orders numbers as their bits.
+func bitsOf(x float32) uint32 {
+	b := math.Float32bits(x)
+	if b>>31 == 1 {
+		return ^b
+	}
+	return b | 1<<31
+}
+
+func scoreOf(b uint32) float32 {
+	if b>>31 == 1 {
+		return math.Float32frombits(b &^ (1 << 31))
+	}
+	return math.Float32frombits(^b)
+}
+
+// least brings the n least numbers to the front, in any order: Hoare's selection.
+func least(list []uint64, n int) {
+	for len(list) > n && n > 0 {
+		if len(list) <= 12 {
+			slices.Sort(list)
+			return
+		}
+		at := divide(list)
+		if at >= n {
+			list = list[:at]
+		} else {
+			list, n = list[at:], n-at
+		}
+	}
+}
+
+// divide puts numbers below a middle one before those that are not, and tells where these begin: after the
+// first, before the end.
+func divide(list []uint64) int {
+	a, b, c := list[0], list[len(list)/2], list[len(list)-1]
+	middle := max(min(a, b), min(max(a, b), c))
+	i, j := -1, len(list)
+	for {
+		for i++; list[i] < middle; i++ {
+		}
+		for j--; list[j] > middle; j-- {
+		}
+		if i >= j {
+			return max(1, min(j+1, len(list)-1))
+		}
+		list[i], list[j] = list[j], list[i]
+	}
+}
