@@ -1,6 +1,7 @@
 package vectors
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"slices"
@@ -196,6 +197,7 @@ func (r *standings) of(metric distance.Metric, q *distance.Query) {
 	for at, home := range r.finder.search.Homes() {
 		r.homes[home], r.first[home] = max(0, at-navigate.HomesAround), len(found)
 	}
+	slices.SortFunc(found, func(a, b navigate.Place) int { return cmp.Compare(a.Score(), b.Score()) })
 	for rank, p := range found {
 		r.cells[spot{p.Home(), p.Cell()}] = rank
 		r.first[p.Home()] = min(r.first[p.Home()], rank)

@@ -34,7 +34,7 @@ func (s *scan) probe(ctx context.Context, probes int) error {
 	for more := true; more; {
 		ahead, missing := r.ahead[:0], false
 		r.blocks = r.blocks[:0]
-		for len(ahead) == 0 || missing && (p.left > 0 || len(ahead) < aheadLeast) {
+		for len(ahead) == 0 || p.left > 0 && len(ahead) < aheadMost || missing && len(ahead) < aheadLeast {
 			var v visit
 			if v, more = p.next(); !more {
 				break
@@ -51,7 +51,9 @@ func (s *scan) probe(ctx context.Context, probes int) error {
 				return err
 			}
 		}
+		p.fetch(ahead, 0)
 		for i := range ahead {
+			p.fetch(ahead, i+1)
 			p.look(&ahead[i])
 		}
 	}
@@ -77,6 +79,19 @@ func (p *probing) around() {
 // aheadLeast is how many places are read at once where something must be read, even though matches are what
 // is lacking.
 const aheadLeast = 32
+
+// aheadMost is how many places are looked up before they are looked into.
+const aheadMost = 256
+
+// fetch asks the processor for the codes of a visit's cell.
+func (p *probing) fetch(ahead []visit, i int) {
+	if i >= len(ahead) {
+		return
+	}
+	if v := &ahead[i]; v.home.cells != nil && len(v.blocks) > 0 && p.chosen == nil {
+		quantize.Prefetch(v.blocks[v.home.celled].Cell(v.place.Cell()).Chunks)
+	}
+}
 
 // search finds the n nearest places.
 func (p *probing) search(n int) {

@@ -73,6 +73,9 @@ func (s *scan) coded(b *segment.Block, run segment.Run, from *part, probe *quant
 		if s.matches < s.needed && s.filter != nil {
 			mask = math.MaxUint32 >> max(0, first+quantize.ChunkRows-run.Rows) // every match counts
 		}
+		for ahead := mask; ahead != 0; ahead &= ahead - 1 {
+			b.FetchWide(run.First + first + bits.TrailingZeros32(ahead))
+		}
 		for ; mask != 0; mask &= mask - 1 {
 			i := bits.TrailingZeros32(mask)
 			s.byBytes(probe, b, from, run.First+first+i, r.lower[i])
@@ -116,6 +119,9 @@ func (s *scan) settle(ctx context.Context) error {
 		}
 	}
 	for at, w := range near {
+		if next := at + 2; next < len(near) && !lack {
+			quantize.PrefetchFloats(near[next].block.Vector(int(near[next].row)))
+		}
 		i := int(w.row)
 		f := found{id: w.block.IDs()[i], block: w.block, row: i, from: w.from}
 		if lack {

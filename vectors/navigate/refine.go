@@ -10,8 +10,9 @@ import (
 )
 
 // nearCells is how many cells a row looks at in a round of Refine: those nearest to its own. On
-// 62,666 sentence embeddings all 2,000 were no better, November 2026.
-const nearCells = 32
+// 62,666 sentence embeddings in 2,000 cells, recall@10 of 40 probes was 0.947 with 32, 0.951 with 64, 0.956 with 128, 0.958 with
+// 192 and 0.961 with all, November 2026.
+const nearCells = 128
 
 // Refining is cells over rows, on their way to where k-means would have them.
 type Refining struct {

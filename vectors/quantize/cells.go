@@ -3,7 +3,6 @@ package quantize
 import (
 	"encoding/binary"
 	"math"
-	"math/bits"
 	"unsafe"
 
 	"github.com/tarnlake/tarn/vectors/distance"
@@ -113,27 +112,24 @@ func (c *Cells) Encoder(i int) *Encoder {
 	return newEncoder(c.metric, c.home.rotation, turned)
 }
 
-// cellsBound is how many standard errors the estimate of a cell may be off before it is passed over.
-const cellsBound = 1.9
-
-// Each calls f with the score of each cell that may be below the limit, as f last returned it. The probe is
-// the query at the neighbourhood's centroid.
-func (c *Cells) Each(p *Probe, limit float32, f func(cell int, score float32) (limit float32)) {
+// Estimate puts the estimated scores of the cells of one chunk into out, and tells which are below limit. The probe
+// is the query at the neighbourhood's centroid.
+func (c *Cells) Estimate(p *Probe, chunk int, limit float32, out *[ChunkRows]float32) (mask uint32) {
 	size := ChunkBytes(c.width())
-	var lower [ChunkRows]float32
-	for first := 0; first < c.Len(); first += ChunkRows {
-		chunk := c.chunks[first/ChunkRows*size:][:size]
-		for mask := p.Scan(chunk, cellsBound, limit, &lower); mask != 0; mask &= mask - 1 {
-			at := bits.TrailingZeros32(mask)
-			if lower[at] >= limit {
-				continue
-			}
-			row, _ := c.bytes(first + at)
-			if score, _ := p.Wide(row, c.add[first+at], c.mul[first+at]); score < limit {
-				limit = f(first+at, score)
-			}
-		}
-	}
+	return p.Scan(c.chunks[chunk*size:][:size], 0, limit, out)
+}
+
+// Score is that of a cell, as good as 16 bits of the query tell.
+func (c *Cells) Score(p *Probe, cell int) float32 {
+	row, _ := c.bytes(cell)
+	score, _ := p.Wide(row, c.add[cell], c.mul[cell])
+	return score
+}
+
+// Fetch asks the processor for what Score needs.
+func (c *Cells) Fetch(cell int) {
+	n := CellBytes(c.width())
+	Prefetch(c.data[cell*n : (cell+1)*n])
 }
 
 // Probe is a query at a cell whose score is known.
@@ -160,8 +156,7 @@ func (c *Cells) AtHome(q *Query) Probe { return q.Away(distance.L2(q.rotated, c.
 
 // Apart is what orders cells like their euclidean distance to the query, whatever the metric.
 func (c *Cells) Apart(p *Probe, cell int) float32 {
-	row, _ := c.bytes(cell)
-	score, _ := p.Wide(row, c.add[cell], c.mul[cell])
+	score := c.Score(p, cell)
 	if c.metric == distance.DotProduct {
 		score += c.halves[cell]
 	}

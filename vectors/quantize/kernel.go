@@ -11,6 +11,8 @@ var (
 	fillTable = fillTablePlain
 	scan      = scanPlain
 	dotWide   = dotWidePlain
+	measure   = measurePlain
+	roundWide = roundWidePlain
 )
 
 func scanPlain(chunk, table []byte, s *scanning, out *[ChunkRows]float32) (mask uint32) {
@@ -46,4 +48,35 @@ func dotWidePlain(row []int8, q []int16) int32 {
 		sum += int32(x) * int32(q[i])
 	}
 	return sum
+}
+
+// spread is what the rounding of a query asks about its numbers; assembly knows its layout.
+type spread struct {
+	total float32 // their sum
+	sizes float32 // the sum of their absolutes
+	most  float32 // the largest absolute
+	four  float32 // the largest sum of four absolutes that follow one another
+}
+
+// measurePlain takes a multiple of 8 numbers.
+func measurePlain(x []float32, out *spread) {
+	*out = spread{}
+	for at := 0; at < len(x); at += 4 {
+		four := float32(0)
+		for _, y := range x[at : at+4] {
+			size := max(y, -y)
+			out.total += y
+			out.most = max(out.most, size)
+			four += size
+		}
+		out.sizes += four
+		out.four = max(out.four, four)
+	}
+}
+
+// roundWidePlain rounds numbers times factor, which fit into 16 bits.
+func roundWidePlain(x []float32, factor float32, out []int16) {
+	for i, y := range x {
+		out[i] = int16(math.RoundToEven(float64(y * factor)))
+	}
 }

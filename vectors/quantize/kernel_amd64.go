@@ -1,6 +1,10 @@
 package quantize
 
-import "golang.org/x/sys/cpu"
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
 
 var accelerated = cpu.X86.HasAVX2 && cpu.X86.HasFMA
 
@@ -21,10 +25,19 @@ func init() {
 		_ = row[len(q)-1]
 		return dotWideAVX2(&row[0], &q[0], len(q))
 	}
+	measure = func(x []float32, out *spread) { measureAVX2(&x[0], len(x), out) }
+	roundWide = func(x []float32, factor float32, out []int16) {
+		_ = out[len(x)-1]
+		roundWideAVX2(&x[0], len(x), factor, &out[0])
+	}
 	if cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL {
 		scan = func(chunk, table []byte, s *scanning, out *[ChunkRows]float32) uint32 {
 			_ = chunk[len(table)+3*4*ChunkRows-1]
 			return scanAVX512(&chunk[0], &table[0], len(table)/64, s, out)
+		}
+		dotWide = func(row []int8, q []int16) int32 {
+			_ = row[len(q)-1]
+			return dotWideAVX512(&row[0], &q[0], len(q))
 		}
 	}
 }
@@ -53,3 +66,44 @@ func scanAVX512(chunk, table *byte, steps int, s *scanning, out *[ChunkRows]floa
 //
 //go:noescape
 func dotWideAVX2(row *int8, q *int16, n int) int32
+
+// dotWideAVX512 is dotWideAVX2.
+//
+//go:noescape
+func dotWideAVX512(row *int8, q *int16, n int) int32
+
+// measureAVX2 is measurePlain of n numbers, a multiple of 8.
+//
+//go:noescape
+func measureAVX2(x *float32, n int, out *spread)
+
+// roundWideAVX2 is roundWidePlain of n numbers, a multiple of 16.
+//
+//go:noescape
+func roundWideAVX2(x *float32, n int, factor float32, out *int16)
+
+// prefetchLines asks for the cache lines of n bytes.
+//
+//go:noescape
+func prefetchLines(p *byte, n int)
+
+// Prefetch asks the processor for memory that is used soon.
+func Prefetch(b []byte) {
+	if len(b) > 0 {
+		prefetchLines(&b[0], len(b))
+	}
+}
+
+// PrefetchSigned is Prefetch.
+func PrefetchSigned(b []int8) {
+	if len(b) > 0 {
+		prefetchLines((*byte)(unsafe.Pointer(&b[0])), len(b))
+	}
+}
+
+// PrefetchFloats is Prefetch.
+func PrefetchFloats(v []float32) {
+	if len(v) > 0 {
+		prefetchLines((*byte)(unsafe.Pointer(&v[0])), 4*len(v))
+	}
+}

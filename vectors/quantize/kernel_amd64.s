@@ -412,3 +412,137 @@ reduce:
 	MOVL AX, ret+24(FP)
 	VZEROUPPER
 	RET
+
+// func dotWideAVX512(row *int8, q *int16, n int) int32
+TEXT ·dotWideAVX512(SB), NOSPLIT, $0-28
+	MOVQ row+0(FP), SI
+	MOVQ q+8(FP), DI
+	MOVQ n+16(FP), CX
+	VPXORQ Z0, Z0, Z0
+	VPXORQ Z1, Z1, Z1
+
+wide64:
+	CMPQ CX, $64
+	JLT  wide32
+	VPMOVSXBW (SI), Z2
+	VPMOVSXBW 32(SI), Z3
+	VPMADDWD (DI), Z2, Z2
+	VPMADDWD 64(DI), Z3, Z3
+	VPADDD Z2, Z0, Z0
+	VPADDD Z3, Z1, Z1
+	ADDQ $64, SI
+	ADDQ $128, DI
+	SUBQ $64, CX
+	JMP  wide64
+
+wide32:
+	VPADDD Z1, Z0, Z0
+	VEXTRACTI64X4 $1, Z0, Y1
+	VPADDD Y1, Y0, Y0
+
+wide16:
+	TESTQ CX, CX
+	JZ    sum
+	VPMOVSXBW (SI), Y2
+	VPMADDWD (DI), Y2, Y2
+	VPADDD Y2, Y0, Y0
+	ADDQ $16, SI
+	ADDQ $32, DI
+	SUBQ $16, CX
+	JMP  wide16
+
+sum:
+	VEXTRACTI128 $1, Y0, X1
+	VPADDD X1, X0, X0
+	VPSHUFD $0x4e, X0, X1
+	VPADDD X1, X0, X0
+	VPSHUFD $0xb1, X0, X1
+	VPADDD X1, X0, X0
+	VMOVD X0, AX
+	MOVL AX, ret+24(FP)
+	VZEROUPPER
+	RET
+
+DATA magnitude<>+0(SB)/4, $0x7fffffff
+GLOBL magnitude<>(SB), RODATA, $4
+
+// func measureAVX2(x *float32, n int, out *spread)
+TEXT ·measureAVX2(SB), NOSPLIT, $0-24
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+	MOVQ out+16(FP), DI
+	VBROADCASTSS magnitude<>(SB), Y15
+	VXORPS Y0, Y0, Y0 // total
+	VXORPS Y1, Y1, Y1 // of sizes
+	VXORPS Y2, Y2, Y2 // most of sizes
+	VXORPS Y3, Y3, Y3 // most of sizes of four
+
+eight:
+	VMOVUPS (SI), Y4
+	VANDPS Y15, Y4, Y5
+	VADDPS Y4, Y0, Y0
+	VADDPS Y5, Y1, Y1
+	VMAXPS Y5, Y2, Y2
+	VHADDPS Y5, Y5, Y5
+	VHADDPS Y5, Y5, Y5
+	VMAXPS Y5, Y3, Y3
+	ADDQ $32, SI
+	SUBQ $8, CX
+	JNZ  eight
+
+	VEXTRACTF128 $1, Y0, X4
+	VADDPS X4, X0, X0
+	VHADDPS X0, X0, X0
+	VHADDPS X0, X0, X0
+	VMOVSS X0, 0(DI)
+	VEXTRACTF128 $1, Y1, X4
+	VADDPS X4, X1, X1
+	VHADDPS X1, X1, X1
+	VHADDPS X1, X1, X1
+	VMOVSS X1, 4(DI)
+	VEXTRACTF128 $1, Y2, X4
+	VMAXPS X4, X2, X2
+	VPSHUFD $0x4e, X2, X4
+	VMAXPS X4, X2, X2
+	VPSHUFD $0xb1, X2, X4
+	VMAXPS X4, X2, X2
+	VMOVSS X2, 8(DI)
+	VEXTRACTF128 $1, Y3, X4
+	VMAXPS X4, X3, X3
+	VMOVSS X3, 12(DI)
+	VZEROUPPER
+	RET
+
+// func roundWideAVX2(x *float32, n int, factor float32, out *int16)
+TEXT ·roundWideAVX2(SB), NOSPLIT, $0-32
+	MOVQ x+0(FP), SI
+	MOVQ n+8(FP), CX
+	VBROADCASTSS factor+16(FP), Y15
+	MOVQ out+24(FP), DI
+
+sixteen:
+	VMULPS (SI), Y15, Y0
+	VMULPS 32(SI), Y15, Y1
+	VCVTPS2DQ Y0, Y0
+	VCVTPS2DQ Y1, Y1
+	VPACKSSDW Y1, Y0, Y0
+	VPERMQ $0xd8, Y0, Y0
+	VMOVDQU Y0, (DI)
+	ADDQ $64, SI
+	ADDQ $32, DI
+	SUBQ $16, CX
+	JNZ  sixteen
+	VZEROUPPER
+	RET
+
+// func prefetchLines(p *byte, n int)
+TEXT ·prefetchLines(SB), NOSPLIT, $0-16
+	MOVQ p+0(FP), SI
+	MOVQ n+8(FP), CX
+
+line:
+	PREFETCHT0 (SI)
+	ADDQ $64, SI
+	SUBQ $64, CX
+	JG   line
+	RET

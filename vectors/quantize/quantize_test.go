@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/tarnlake/tarn/vectors/distance"
@@ -247,6 +248,20 @@ func compare(t *testing.T, seed []byte, d int) {
 	}
 	if got>>29 != 0 || want>>29 != 0 {
 		t.Fatalf("absent rows are in the masks %b and %b", got, want)
+	}
+	var m, n2 spread
+	measure(x, &m)
+	measurePlain(x, &n2)
+	for i, pair := range [][2]float32{{m.total, n2.total}, {m.sizes, n2.sizes}, {m.most, n2.most}, {m.four, n2.four}} {
+		if math.Abs(float64(pair[0]-pair[1])) > 1e-3 {
+			t.Fatalf("spread of %d numbers: %v, want %v (%d)", w, m, n2, i)
+		}
+	}
+	wide, wider := make([]int16, w), make([]int16, w)
+	roundWide(x, 1000, wide)
+	roundWidePlain(x, 1000, wider)
+	if !slices.Equal(wide, wider) {
+		t.Fatalf("%d numbers in 16 bits are %v, want %v", w, wide, wider)
 	}
 	row, q := make([]int8, w), make([]int16, w)
 	for i := range row {

@@ -30,30 +30,17 @@ func (q *Query) Reset(metric distance.Metric, vector []float32) {
 	}
 	q.metric, q.vector, q.square = metric, vector, distance.Dot(vector, vector)
 	q.rotation.Apply(vector, q.rotated)
-	q.makeTable()
-	q.makeWide()
+	var x spread
+	measure(q.rotated, &x)
+	q.makeTable(&x)
+	q.makeWide(&x)
 }
 
 // makeTable rounds sums of four numbers to steps so that no sum over a whole code passes 16 bits.
-func (q *Query) makeTable() {
+func (q *Query) makeTable(x *spread) {
 	parts := len(q.rotated) / 4
-	widest, total, least := float32(0), float32(0), float32(0)
-	for p := range parts {
-		x := q.rotated[4*p : 4*p+4]
-		span := float32(0)
-		for _, y := range x {
-			total += y
-			if y < 0 {
-				least += y
-				span -= y
-			} else {
-				span += y
-			}
-		}
-		widest = max(widest, span)
-	}
 	levels := float32(min(255, 65535/parts))
-	step := widest / levels
+	step := x.four / levels
 	if step == 0 {
 		clear(q.table)
 	} else {
@@ -61,7 +48,7 @@ func (q *Query) makeTable() {
 	}
 	root := float32(math.Sqrt(float64(len(q.rotated))))
 	q.scale = 2 * step / root
-	q.offset = (2*least - total) / root
+	q.offset = -x.sizes / root // twice the sum of negative ones less the total
 	q.noise = q.scale * float32(math.Sqrt(float64(parts)/12))
 }
 
@@ -92,28 +79,16 @@ func fillTablePlain(x []float32, factor float32, table []byte) {
 }
 
 // makeWide rounds to 16 bits, fewer where a sum with bytes could pass 32 bits.
-func (q *Query) makeWide() {
-	most, sum := float32(0), float32(0)
-	for _, y := range q.rotated {
-		y = max(y, -y)
-		most = max(most, y)
-		sum += y
-	}
-	if most == 0 {
+func (q *Query) makeWide(x *spread) {
+	if x.most == 0 {
 		clear(q.wide)
 		q.wideStep = 0
 		return
 	}
 	const sumMax = (1<<31 - 1) / 127 * 0.99
-	q.wideStep = max(most/32000, sum/(sumMax-float32(len(q.wide))))
-	factor := 1 / q.wideStep
-	wide := q.wide[:len(q.rotated)]
-	for j, y := range q.rotated {
-		wide[j] = int16(int32(y*factor+(roundUp+0.5)) - roundUp) // shifted to be positive, so that cutting rounds
-	}
+	q.wideStep = max(x.most/32000, x.sizes/(sumMax-float32(len(q.wide))))
+	roundWide(q.rotated, 1/q.wideStep, q.wide)
 }
-
-const roundUp = 1 << 15
 
 // Probe is a query at one centroid.
 type Probe struct {

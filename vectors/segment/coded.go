@@ -128,6 +128,13 @@ func (k *Block) Wide(i int) (row []int8, add, mul float32) {
 	return k.wide[i*k.width : (i+1)*k.width], k.factors[2*i], k.factors[2*i+1]
 }
 
+// FetchWide asks the processor for row i in bytes.
+func (k *Block) FetchWide(i int) {
+	if k.wide != nil {
+		quantize.PrefetchSigned(k.wide[i*k.width : (i+1)*k.width])
+	}
+}
+
 // HasVectors reports whether the whole block was opened.
 func (k *Block) HasVectors() bool { return k.vectors != nil || k.Len() == 0 }
 
