@@ -54,7 +54,7 @@ func (s *vectorService) answer(ctx context.Context, bucket, index string, req *t
 
 func explainOf(e *vectors.Explain) *tarnv1.Explain {
 	return &tarnv1.Explain{
-		Neighbourhoods: uint32(e.Neighbourhoods), Probed: uint32(e.Probed), Scanned: uint64(e.Scanned), Reranked: uint64(e.Reranked),
+		Neighbourhoods: uint32(e.Neighbourhoods), Cells: uint32(e.Cells), Probed: uint32(e.Probed), Scanned: uint64(e.Scanned), Reranked: uint64(e.Reranked),
 		BytesRead: uint64(e.BytesRead), Exact: e.Exact, Recall: e.Recall, Micros: float64(e.Took.Nanoseconds()) / 1000,
 		Plan: string(e.Plan), Selected: uint64(e.Selected), TextMatches: uint64(e.TextMatches),
 		Blocks: uint64(e.Blocks), CacheHits: uint64(e.CacheHits),

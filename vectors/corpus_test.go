@@ -104,7 +104,7 @@ func TestRealEmbeddingsAreFound(t *testing.T) {
 	}
 	info, err := e.DescribeIndex(background, bucket, "docs")
 	must(t, err)
-	if info.Neighbourhoods < 20 || info.Probes >= info.Neighbourhoods || info.TailVectors != 0 {
+	if info.Neighbourhoods < 20 || info.Cells < 3*info.Neighbourhoods || info.Probes >= info.Cells || info.TailVectors != 0 {
 		t.Errorf("%+v", info)
 	}
 }

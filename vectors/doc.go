@@ -13,7 +13,7 @@
 //	                     segments: blocks, and their lexicons ◄─────┤
 //	                     row files, open to others           ◄──────┘
 //
-//	Query ──► barrier ──► order of centroids ──► blocks and deltas of the nearest ──► filter, alive? ──► best k
+//	Query ──► barrier ──► cells of the nearest neighbourhoods ──► the nearest of them, and deltas ──► filter, alive? ──► best k
 //
 // A key means a vector by its id, never by its place, so that upkeep rewrites no key.
 // An overwritten or deleted id is superseded: hidden in memory at once, by the

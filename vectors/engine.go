@@ -30,7 +30,7 @@ type Tuning struct {
 	FoldRecords  int   // or pushes and deletes; default 400
 	TailBytesMax int64 // writers wait while the tail has more; default 64 MiB
 	Target       int   // vectors of a neighbourhood; it is divided above twice that; default 512
-	Cell         int   // vectors of a cell, into which a neighbourhood is divided further; default 32
+	Cell         int   // vectors of a cell, into which a neighbourhood is divided further; default 32, at most a quarter of Target
 }
 
 // Events tells what an engine does. Each may be nil; they must return soon.
@@ -65,6 +65,7 @@ func (o *Options) fill() {
 	orBytes(&t.TailBytesMax, 64<<20)
 	orInt(&t.Target, defaultTarget)
 	orInt(&t.Cell, defaultCell)
+	t.Cell = min(t.Cell, max(2, t.Target/4))
 	orBytes(&o.CacheBytes, 1<<30)
 	if o.Idle <= 0 {
 		o.Idle = 10 * time.Minute

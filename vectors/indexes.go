@@ -77,7 +77,7 @@ func (e *Engine) DescribeIndex(ctx context.Context, bucket, name string) (Info, 
 	v := m.view
 	info := Info{
 		Spec: o.rec.spec, Bucket: bucket, Created: o.rec.created,
-		Neighbourhoods: len(v.homes), Segments: len(v.segments), RowFiles: len(v.rowFiles),
+		Neighbourhoods: len(v.homes), Cells: v.places(), Segments: len(v.segments), RowFiles: len(v.rowFiles),
 		TailVectors: v.tailRows, TailBytes: v.tailBytes, Superseded: len(v.dead),
 		Probes: v.upkeep.probes, Recall: v.upkeep.recall,
 	}

@@ -60,7 +60,24 @@ func (s *stepping) place(ctx context.Context) (*placing, error) {
 		return nil, err
 	}
 	p.centroids = gatherCentroids(&s.o.rec.spec, s.homes)
+	p.noteStubborn()
 	return p, nil
+}
+
+// noteStubborn remembers neighbourhoods that got nearly all rows of one that was divided: to divide them again
+// would be no better.
+func (p *placing) noteStubborn() {
+	before, after := map[uint32]int{}, map[spot]int{} // by neighbourhood before, and by that and the one after
+	for i, at := range p.at {
+		from := p.origins[i].home
+		before[from]++
+		after[spot{int(from), at.home}]++
+	}
+	for s, n := range after {
+		if id := uint32(s.home); slices.Contains(p.p.divide, id) && 10*n > 9*before[id] && n > 2*p.o.e.o.Tuning.Target {
+			p.o.upkeep.hold(p.list[s.cell].id, n)
+		}
+	}
 }
 
 // takeSources lists the sources, and finds them by id.

@@ -34,7 +34,7 @@ func (s *scan) probe(ctx context.Context, probes int) error {
 	for more := true; more; {
 		ahead, missing := r.ahead[:0], false
 		r.blocks = r.blocks[:0]
-		for len(ahead) == 0 || p.left > 0 && len(ahead) < aheadMost || missing && len(ahead) < aheadLeast {
+		for len(ahead) == 0 || p.left > 0 && len(ahead) < aheadMost || missing && s.filter != nil && len(ahead) < aheadLeast {
 			var v visit
 			if v, more = p.next(); !more {
 				break

@@ -20,7 +20,7 @@ type Request struct {
 	TopK           int      // 1 to 10,000; 0 beside Within: 10,000
 	Within         *float32 // only what is no farther; all of it, to TopK
 	Filter         []byte   // JSON; nil: all
-	Probes         int      // neighbourhoods to look into; 0: as many as the index's recall needs
+	Probes         int      // cells to look into; 0: as many as the index's recall needs
 	Exact          bool     // compare with every vector
 	ReturnMetadata bool
 	ReturnDistance bool // a hit has its Distance in any case; this is for the doors
@@ -41,7 +41,8 @@ type Hit struct {
 // Explain tells what a query did.
 type Explain struct {
 	Neighbourhoods int   // of the index
-	Probed         int   // looked into
+	Cells          int   // into which they are divided; one without any counts as one
+	Probed         int   // cells looked into
 	Scanned        int64 // vectors compared
 	Reranked       int64 // of them, compared a second time with full numbers
 	TextMatches    int64 // rows with one of the words, the superseded among them; of each text
@@ -168,7 +169,7 @@ type scan struct {
 
 func newScan(o *opened, q *distance.Query, f *filter.Filter, k int, without string) *scan {
 	s := &scan{o: o, m: o.moment(), query: q, filter: f, without: without, best: best{k: k}, needed: k}
-	s.explain.Neighbourhoods = s.m.places()
+	s.explain.Neighbourhoods, s.explain.Cells = len(s.m.homes), s.m.places()
 	s.explain.Recall = s.m.upkeep.recall
 	return s
 }
@@ -351,7 +352,7 @@ func (s *scan) metadata(ctx context.Context, f *found) ([]byte, error) {
 type Recall struct {
 	Recall       float64 // share of the exact neighbours that were found
 	Samples      int
-	Probes       int   // neighbourhoods that an automatic query looks into
+	Probes       int   // cells that an automatic query looks into
 	ExactScanned int64 // vectors compared for the exact answers
 }
 

@@ -49,12 +49,13 @@ type Info struct {
 	Created        time.Time
 	Vectors        uint64  // alive; those of a dead source count until they are reaped
 	Neighbourhoods int     // 0 while the index is young and scanned exactly
+	Cells          int     // into which neighbourhoods are divided; one without any counts as one
 	Segments       int     // segment files
 	RowFiles       int     // files of rows
 	TailVectors    int     // not yet folded into segments
 	TailBytes      int64   // of them
 	Superseded     int     // overwritten or deleted, but not yet dropped from segments
-	Probes         int     // neighbourhoods that an automatic query looks into
+	Probes         int     // cells that an automatic query looks into
 	Recall         float64 // measured at 10 when Probes was chosen; 0: not yet
 }
 

@@ -197,10 +197,7 @@ func (s *stepping) divide(ctx context.Context, id uint32) error {
 			return nil
 		}
 	}
-	if s.o.upkeep.stubborn == nil {
-		s.o.upkeep.stubborn = map[uint32]int{}
-	}
-	s.o.upkeep.stubborn[id] = len(rows)
+	s.o.upkeep.hold(id, len(rows))
 	return nil
 }
 

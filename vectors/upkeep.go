@@ -23,6 +23,14 @@ type upkeepNotes struct {
 	listed   map[uint64]bool // segments whose lexicon has all that it should
 }
 
+// hold leaves a neighbourhood undivided until it has twice as many rows.
+func (n *upkeepNotes) hold(id uint32, rows int) {
+	if n.stubborn == nil {
+		n.stubborn = map[uint32]int{}
+	}
+	n.stubborn[id] = rows
+}
+
 // upkeepLoop keeps the open indexes in order, one at a time, and lets go of idle ones.
 func (e *Engine) upkeepLoop() {
 	stop := e.host.Clock.AfterFunc(e.o.Idle, e.wake)

@@ -66,16 +66,15 @@ type Search struct {
 	places []Place
 }
 
-// estimated is how many more places than wanted are taken by their estimates, of which the nearest are kept. On
-// 62,666 sentence embeddings, ESTIMATED.
-const estimated = 1.2
+// most is how many places are taken by their estimates, of which the n nearest are kept.
+func most(n int) int { return n + n/5 + 16 }
 
 // Nearest are the n places nearest to a query, the first few of them in order, the nearest first, and the rest behind
 // those. Fewer come where there are not so many, and where the rest lies in neighbourhoods whose centroids are far.
 func (s *Search) Nearest(a *Atlas, q *quantize.Query, n int) []Place {
 	homes := s.nearestHomes(a.centroids, q, min(a.centroids.Len(), n+HomesAround), a.centroids.metric == distance.DotProduct)
 	s.found, s.limit = s.found[:0], float32(math.Inf(1))
-	most := n + int(float64(n)*(estimated-1)) + 4
+	most := most(n)
 	for _, h := range homes {
 		home := int(uint32(h))
 		if a.cells[home] == nil {

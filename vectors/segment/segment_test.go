@@ -16,6 +16,7 @@ import (
 	"github.com/tarnlake/tarn/objects"
 	"github.com/tarnlake/tarn/vectors/distance"
 	"github.com/tarnlake/tarn/vectors/filter"
+	"github.com/tarnlake/tarn/vectors/quantize"
 )
 
 func row(t testing.TB, id uint64, key, metadata string, v ...float32) Row {
@@ -188,6 +189,80 @@ func TestFormatsStayAsTheyAre(t *testing.T) {
 	golden(t, "coded.v2", data)
 }
 
+// celled is rows in cells, the second of them empty, with the cells.
+func celled(t testing.TB) (rows []Row, cells *quantize.Cells, ends []uint32) {
+	centroid := []float32{1, 1, 1}
+	points := append(quantize.RotationOf(3).Turned([]float32{3, 4, 0}), quantize.RotationOf(3).Turned([]float32{-9, 0, 0})...)
+	points = append(points, quantize.RotationOf(3).Turned([]float32{0, 0, 2})...)
+	return someRows(t), quantize.NewCells(distance.Euclidean, centroid, points), []uint32{1, 1, 2}
+}
+
+func celledSegment(t testing.TB) (data []byte, head int) {
+	rows, cells, ends := celled(t)
+	s := Builder{Sequence: 13, Dimension: 3, Metric: distance.Euclidean}
+	if err := s.AddCoded(3, []float32{1, 1, 1}, rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddCelled(4, cells, ends, rows); err != nil {
+		t.Fatal(err)
+	}
+	return s.Finish()
+}
+
+func TestCellsComeBack(t *testing.T) {
+	rows, cells, _ := celled(t)
+	data, head := celledSegment(t)
+	golden(t, "celled.v3", data)
+	entries, err := Directory(data[:head], 13, int64(len(data)))
+	if err != nil || len(entries) != 2 || entries[0].Cells != nil || !bytes.Equal(entries[1].Cells, cells.Data()) || CellsIn(entries[1].Cells, 3) != 3 {
+		t.Fatalf("%+v, %v", entries, err)
+	}
+	b := data[entries[1].Offset:][:entries[1].Bytes]
+	for _, end := range []uint32{entries[1].Hot, entries[1].Warm, entries[1].Bytes} {
+		k, err := OpenPart(b[:end:end], len(b))
+		if err != nil || k.Cells() != 3 || k.CellOf(0) != 0 || k.CellOf(1) != 2 {
+			t.Fatalf("the first %d bytes: %d cells, rows in %d and %d, %v", end, k.Cells(), k.CellOf(0), k.CellOf(1), err)
+		}
+		size := quantize.ChunkBytes(k.Width())
+		for i, want := range []Run{{First: 0, Rows: 1}, {First: 1, Rows: 0}, {First: 1, Rows: 1}} {
+			if got := k.Cell(i); got.First != want.First || got.Rows != want.Rows || len(got.Chunks) != size*want.Rows {
+				t.Errorf("cell %d: %d rows from %d on, %d bytes", i, got.Rows, got.First, len(got.Chunks))
+			}
+		}
+	}
+	whole, err := OpenBlock(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range rows {
+		if got := whole.Row(i); !reflect.DeepEqual(got, rows[i]) {
+			t.Errorf("row %d:\n%+v, want\n%+v", i, got, rows[i])
+		}
+	}
+}
+
+func TestCellsThatDoNotFitAreRefused(t *testing.T) {
+	rows, cells, _ := celled(t)
+	for _, ends := range [][]uint32{{1, 2}, {1, 1, 1}, {1, 1, 3}} {
+		if _, _, _, err := EncodeCelled(rows, distance.Euclidean, cells, ends); err == nil {
+			t.Errorf("cells that end at %v are written", ends)
+		}
+	}
+	data, head := celledSegment(t)
+	for _, change := range []func(h []byte){
+		func(h []byte) { h[segmentFixed+entryBytes+28] = 2 },                             // cells are left over
+		func(h []byte) { h[segmentFixed+entryBytes+28] = 9 },                             // or lacking
+		func(h []byte) { copy(h[segmentFixed+2*entryBytes:], []byte{0, 0, 0xc0, 0x7f}) }, // a step that is no number
+	} {
+		h := bytes.Clone(data[:head])
+		change(h)
+		putSum(h, 24, directorySum(h))
+		if _, err := Directory(h, 13, int64(len(data))); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 func TestReleasedSegmentOpens(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join("testdata", "segment.v1.bin"))
 	if err != nil {
@@ -251,6 +326,13 @@ func FuzzOpenPart(f *testing.F) {
 	for _, end := range []int{hot, warm, len(data)} {
 		f.Add(data[:end], len(data))
 	}
+	rows, cells, ends := celled(f)
+	data, hot, _, err = EncodeCelled(rows, distance.Euclidean, cells, ends)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data[:hot], len(data))
+	f.Add(data, len(data))
 	f.Fuzz(func(t *testing.T, data []byte, whole int) {
 		seal(data)
 		k, err := OpenPart(bytes.Clone(data), whole)
@@ -259,6 +341,12 @@ func FuzzOpenPart(f *testing.F) {
 		}
 		for i := range k.Len() {
 			k.Wide(i)
+		}
+		for i := range k.Cells() {
+			for row, c := 0, k.Cell(i); row < c.Rows; row++ {
+				k.Wide(c.First + row)
+				_ = c.Chunks[row/quantize.ChunkRows*quantize.ChunkBytes(k.Width())]
+			}
 		}
 	})
 }
@@ -315,6 +403,8 @@ func FuzzDirectory(f *testing.F) {
 		f.Fatal(err)
 	}
 	data, head := s.Finish()
+	f.Add(data[:head])
+	data, head = celledSegment(f)
 	f.Add(data[:head])
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) >= segmentFixed {

@@ -158,9 +158,10 @@ type Index struct {
 	Vectors                   uint64                 `protobuf:"varint,8,opt,name=vectors,proto3" json:"vectors,omitempty"`                             // alive
 	Neighbourhoods            uint64                 `protobuf:"varint,9,opt,name=neighbourhoods,proto3" json:"neighbourhoods,omitempty"`               // 0 while the index is young and scanned exactly
 	TailVectors               uint64                 `protobuf:"varint,10,opt,name=tail_vectors,json=tailVectors,proto3" json:"tail_vectors,omitempty"` // not yet folded into segments
-	Probes                    uint32                 `protobuf:"varint,11,opt,name=probes,proto3" json:"probes,omitempty"`                              // neighbourhoods that an automatic query looks into
+	Probes                    uint32                 `protobuf:"varint,11,opt,name=probes,proto3" json:"probes,omitempty"`                              // cells that an automatic query looks into
 	Recall                    float64                `protobuf:"fixed64,12,opt,name=recall,proto3" json:"recall,omitempty"`                             // measured at 10, when it was last calibrated; 0: not yet
 	TextKeys                  []string               `protobuf:"bytes,13,rep,name=text_keys,json=textKeys,proto3" json:"text_keys,omitempty"`           // metadata keys that are searched by words
+	Cells                     uint64                 `protobuf:"varint,14,opt,name=cells,proto3" json:"cells,omitempty"`                                // into which neighbourhoods are divided; one without any counts as one
 	unknownFields             protoimpl.UnknownFields
 	sizeCache                 protoimpl.SizeCache
 }
@@ -284,6 +285,13 @@ func (x *Index) GetTextKeys() []string {
 		return x.TextKeys
 	}
 	return nil
+}
+
+func (x *Index) GetCells() uint64 {
+	if x != nil {
+		return x.Cells
+	}
+	return 0
 }
 
 type CreateIndexRequest struct {
@@ -1683,7 +1691,7 @@ type QueryRequest struct {
 	Target       isQueryRequest_Target `protobuf_oneof:"target"`
 	TopK         uint32                `protobuf:"varint,6,opt,name=top_k,json=topK,proto3" json:"top_k,omitempty"` // 1 to 10000; 0: 10
 	Filter       *structpb.Struct      `protobuf:"bytes,7,opt,name=filter,proto3" json:"filter,omitempty"`          // as in S3 Vectors: $eq $ne $gt $gte $lt $lte $in $nin $exists $and $or $not $startsWith
-	Probes       uint32                `protobuf:"varint,8,opt,name=probes,proto3" json:"probes,omitempty"`         // 0: automatic
+	Probes       uint32                `protobuf:"varint,8,opt,name=probes,proto3" json:"probes,omitempty"`         // cells to look into; 0: automatic
 	Exact        bool                  `protobuf:"varint,9,opt,name=exact,proto3" json:"exact,omitempty"`           // compare with every vector
 	WithValues   bool                  `protobuf:"varint,10,opt,name=with_values,json=withValues,proto3" json:"with_values,omitempty"`
 	WithMetadata bool                  `protobuf:"varint,11,opt,name=with_metadata,json=withMetadata,proto3" json:"with_metadata,omitempty"`
@@ -2209,8 +2217,8 @@ func (x *Hit) GetScore() float64 {
 type Explain struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Neighbourhoods uint32                 `protobuf:"varint,1,opt,name=neighbourhoods,proto3" json:"neighbourhoods,omitempty"` // of the index
-	Probed         uint32                 `protobuf:"varint,2,opt,name=probed,proto3" json:"probed,omitempty"`
-	Scanned        uint64                 `protobuf:"varint,3,opt,name=scanned,proto3" json:"scanned,omitempty"` // vectors or codes compared
+	Probed         uint32                 `protobuf:"varint,2,opt,name=probed,proto3" json:"probed,omitempty"`                 // cells looked into
+	Scanned        uint64                 `protobuf:"varint,3,opt,name=scanned,proto3" json:"scanned,omitempty"`               // vectors or codes compared
 	Reranked       uint64                 `protobuf:"varint,4,opt,name=reranked,proto3" json:"reranked,omitempty"`
 	BytesRead      uint64                 `protobuf:"varint,5,opt,name=bytes_read,json=bytesRead,proto3" json:"bytes_read,omitempty"` // from drives
 	Exact          bool                   `protobuf:"varint,6,opt,name=exact,proto3" json:"exact,omitempty"`
@@ -2221,6 +2229,7 @@ type Explain struct {
 	TextMatches    uint64                 `protobuf:"varint,11,opt,name=text_matches,json=textMatches,proto3" json:"text_matches,omitempty"` // vectors with one of the words; of several texts, together
 	Blocks         uint64                 `protobuf:"varint,12,opt,name=blocks,proto3" json:"blocks,omitempty"`                              // of neighbourhoods, that were looked into
 	CacheHits      uint64                 `protobuf:"varint,13,opt,name=cache_hits,json=cacheHits,proto3" json:"cache_hits,omitempty"`       // of them, found in memory
+	Cells          uint32                 `protobuf:"varint,14,opt,name=cells,proto3" json:"cells,omitempty"`                                // of all neighbourhoods
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -2342,6 +2351,13 @@ func (x *Explain) GetBlocks() uint64 {
 func (x *Explain) GetCacheHits() uint64 {
 	if x != nil {
 		return x.CacheHits
+	}
+	return 0
+}
+
+func (x *Explain) GetCells() uint32 {
+	if x != nil {
+		return x.Cells
 	}
 	return 0
 }
@@ -3015,7 +3031,7 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x14\n" +
 	"\x05model\x18\x03 \x01(\tR\x05model\x12\x1a\n" +
-	"\brevision\x18\x04 \x01(\tR\brevision\"\xd2\x03\n" +
+	"\brevision\x18\x04 \x01(\tR\brevision\"\xe8\x03\n" +
 	"\x05Index\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
@@ -3030,7 +3046,8 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	" \x01(\x04R\vtailVectors\x12\x16\n" +
 	"\x06probes\x18\v \x01(\rR\x06probes\x12\x16\n" +
 	"\x06recall\x18\f \x01(\x01R\x06recall\x12\x1b\n" +
-	"\ttext_keys\x18\r \x03(\tR\btextKeys\"\x94\x02\n" +
+	"\ttext_keys\x18\r \x03(\tR\btextKeys\x12\x14\n" +
+	"\x05cells\x18\x0e \x01(\x04R\x05cells\"\x94\x02\n" +
 	"\x12CreateIndexRequest\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
@@ -3174,7 +3191,7 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\bmetadata\x18\x03 \x01(\v2\x17.google.protobuf.StructR\bmetadata\x12'\n" +
 	"\x06source\x18\x04 \x01(\v2\x0f.tarn.v1.SourceR\x06source\x12\x16\n" +
 	"\x06values\x18\x05 \x01(\fR\x06values\x12\x14\n" +
-	"\x05score\x18\x06 \x01(\x01R\x05score\"\xee\x02\n" +
+	"\x05score\x18\x06 \x01(\x01R\x05score\"\x84\x03\n" +
 	"\aExplain\x12&\n" +
 	"\x0eneighbourhoods\x18\x01 \x01(\rR\x0eneighbourhoods\x12\x16\n" +
 	"\x06probed\x18\x02 \x01(\rR\x06probed\x12\x18\n" +
@@ -3191,7 +3208,8 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\ftext_matches\x18\v \x01(\x04R\vtextMatches\x12\x16\n" +
 	"\x06blocks\x18\f \x01(\x04R\x06blocks\x12\x1d\n" +
 	"\n" +
-	"cache_hits\x18\r \x01(\x04R\tcacheHits\"\x99\x01\n" +
+	"cache_hits\x18\r \x01(\x04R\tcacheHits\x12\x14\n" +
+	"\x05cells\x18\x0e \x01(\rR\x05cells\"\x99\x01\n" +
 	"\rQueryResponse\x12 \n" +
 	"\x04hits\x18\x01 \x03(\v2\f.tarn.v1.HitR\x04hits\x12*\n" +
 	"\aexplain\x18\x02 \x01(\v2\x10.tarn.v1.ExplainR\aexplain\x12\x12\n" +
