@@ -165,7 +165,10 @@ func (e *Engine) steady(ctx context.Context, bucket, name string, f func(*opened
 		if errors.Is(err, errMoved) {
 			continue
 		}
-		if e.barrier(ctx) != nil || o.moment().view == before && !o.isStale() {
+		if ended := e.barrier(ctx); ended != nil { // memory follows no more: err may be because of that
+			return fmt.Errorf("%w: %w", ended, err)
+		}
+		if o.moment().view == before && !o.isStale() {
 			return err
 		}
 	}

@@ -29,6 +29,9 @@ func (s *scan) nearby(ctx context.Context) error {
 		probe, some := s.ranking.query.At(h.centroid), false
 		for i := range h.parts {
 			r := reach{part: &h.parts[i], home: h, probe: probe}
+			if h.cells != nil && i == h.celled {
+				r.cells = h.cells
+			}
 			if s.chosen != nil && s.chosen.in(r.part) == 0 || r.beyond(*s.best.within) {
 				continue
 			}
@@ -58,7 +61,8 @@ func (s *scan) wholeTail() {
 type reach struct {
 	part  *part
 	home  *home
-	probe quantize.Probe
+	probe quantize.Probe  // at the centroid
+	cells *quantize.Cells // which the codes are relative to; nil: to the centroid
 }
 
 // beyond reports whether all of the part is farther than a distance. Its radius is known once it was
@@ -74,11 +78,31 @@ func (r *reach) measure(s *scan, b *segment.Block) {
 		return
 	}
 	radius := float32(math.SmallestNonzeroFloat32)
-	for i := range b.Len() {
-		row, _, mul := b.Wide(i)
-		radius = max(radius, quantize.Reach(s.o.rec.spec.Metric, row, mul))
-	}
+	r.eachRun(s, b, func(run segment.Run, cell int) {
+		off := float32(0)
+		if cell >= 0 {
+			off = r.cells.Off(cell, s.scores[:b.Width()])
+		}
+		for i := run.First; i < run.First+run.Rows; i++ {
+			row, _, mul := b.Wide(i)
+			radius = max(radius, off+quantize.Reach(s.o.rec.spec.Metric, row, mul))
+		}
+	})
 	r.part.held.radius.Store(math.Float32bits(radius))
+}
+
+// eachRun calls f with the rows of each cell, or with all, which are in none: cell -1.
+func (r *reach) eachRun(s *scan, b *segment.Block, f func(run segment.Run, cell int)) {
+	if r.cells == nil {
+		f(b.Whole(), -1)
+		return
+	}
+	if len(s.scores) < b.Width() {
+		s.scores = make([]float32, b.Width())
+	}
+	for i := range b.Cells() {
+		f(b.Cell(i), i)
+	}
 }
 
 func (s *scan) reaches(ctx context.Context, some []reach) error {
@@ -95,9 +119,9 @@ func (s *scan) reaches(ctx context.Context, some []reach) error {
 	if err != nil {
 		return err
 	}
-	var plain []part // written by an older release, without codes
+	var plain []part // without codes that could be read, as an older release wrote them
 	for i, b := range blocks {
-		if !b.Coded() {
+		if !b.Coded() || (b.Cells() > 0) != (some[i].cells != nil) {
 			plain = append(plain, parts[i])
 			continue
 		}
@@ -123,28 +147,38 @@ func (s *scan) plainly(ctx context.Context, parts []part) error {
 
 // reached leaves the rows of a block to settle that may be within the distance.
 func (s *scan) reached(b *segment.Block, r *reach) {
-	if s.chosen == nil {
-		s.explain.Scanned += int64(b.Len())
-		for i := range b.Len() {
-			if s.mayBeWithin(b, r, i) && s.passes(b, i, true) {
+	r.eachRun(s, b, func(run segment.Run, cell int) {
+		probe := r.probe
+		if cell >= 0 {
+			probe = r.cells.At(&s.ranking.query, cell, s.scores[:b.Width()])
+		}
+		if s.chosen != nil {
+			s.reachedChosen(b, r, run, &probe)
+			return
+		}
+		s.explain.Scanned += int64(run.Rows)
+		for i := run.First; i < run.First+run.Rows; i++ {
+			if s.mayBeWithin(b, &probe, i) && s.passes(b, i, true) {
 				s.wait(b, r, i)
 			}
 		}
-		return
-	}
+	})
+}
+
+func (s *scan) reachedChosen(b *segment.Block, r *reach, run segment.Run, probe *quantize.Probe) {
 	first := r.part.first
-	s.chosen.segments[r.part.file].Each(first, first+b.Len(), func(row int) bool {
+	s.chosen.segments[r.part.file].Each(first+run.First, first+run.First+run.Rows, func(row int) bool {
 		s.explain.Scanned++
-		if i := row - first; s.mayBeWithin(b, r, i) && s.wanted(b, i) {
+		if i := row - first; s.mayBeWithin(b, probe, i) && s.wanted(b, i) {
 			s.wait(b, r, i)
 		}
 		return true
 	})
 }
 
-func (s *scan) mayBeWithin(b *segment.Block, r *reach, i int) bool {
+func (s *scan) mayBeWithin(b *segment.Block, probe *quantize.Probe, i int) bool {
 	row, add, mul := b.Wide(i)
-	return !(r.probe.Sure(row, add, mul) > *s.best.within) // also where a number passed what float32 holds
+	return !(probe.Sure(row, add, mul) > *s.best.within) // also where a number passed what float32 holds
 }
 
 func (s *scan) wait(b *segment.Block, r *reach, i int) {

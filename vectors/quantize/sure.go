@@ -48,3 +48,15 @@ func (p *Probe) Least(centroid []float32, radius float32) float32 {
 	}
 	return between * between
 }
+
+// At is the query at a cell, to the last bit; scratch has the width of codes.
+func (c *Cells) At(q *Query, i int, scratch []float32) Probe {
+	c.Point(i, scratch)
+	return q.Away(distance.L2(q.rotated, scratch))
+}
+
+// Off is a bound of how far a cell is from its neighbourhood's centroid.
+func (c *Cells) Off(i int, scratch []float32) float32 {
+	c.Point(i, scratch)
+	return 1.0001 * float32(math.Sqrt(float64(distance.L2(scratch, c.home.turned))))
+}
