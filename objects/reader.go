@@ -7,6 +7,8 @@ import (
 	"io"
 	"sort"
 	"sync"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // shardPooled is the size from which memory for reads is kept for reuse.
@@ -66,6 +68,9 @@ func (r *BlobReader) ReadAt(ctx context.Context, p []byte, off int64) (int, erro
 	ticket := r.s.reads.enter()
 	defer r.s.reads.leave(ticket)
 	n := int(min(int64(len(p)), r.blob.Bytes-off))
+	if r.stripeEnd(off, off+int64(n)) < off+int64(n) {
+		return r.readStripes(ctx, p[:n], off, len(p))
+	}
 	for got := 0; got < n; {
 		parts, err := r.fetch(ctx, off+int64(got), off+int64(n))
 		if err != nil {
@@ -81,6 +86,35 @@ func (r *BlobReader) ReadAt(ctx context.Context, p []byte, off int64) (int, erro
 	}
 	return n, nil
 }
+
+// readStripes is ReadAt of a range over several stripes, of which some are read at once.
+func (r *BlobReader) readStripes(ctx context.Context, p []byte, off int64, want int) (int, error) {
+	tasks, ctx := errgroup.WithContext(ctx)
+	tasks.SetLimit(stripesAtOnce)
+	for left := p; len(left) > 0; {
+		n := r.stripeEnd(off, off+int64(len(left))) - off
+		piece, at := left[:n], off
+		tasks.Go(func() error {
+			parts, err := r.fetch(ctx, at, at+n)
+			for i := range parts {
+				piece = piece[copy(piece, parts[i].data):]
+				parts[i].release()
+			}
+			return err
+		})
+		left, off = left[n:], off+n
+	}
+	if err := tasks.Wait(); err != nil {
+		return 0, err
+	}
+	if len(p) < want {
+		return len(p), io.EOF
+	}
+	return len(p), nil
+}
+
+// stripesAtOnce bounds the stripes that one range read has under way.
+const stripesAtOnce = 4
 
 // fetch gives the bytes from off to the end of its stripe, or to end.
 func (r *BlobReader) fetch(ctx context.Context, off, end int64) ([]part, error) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,17 +17,24 @@ import (
 //
 // Those that were not used lately leave first. A block that is
 // wanted by several at once is read once.
+//
+// A query that misses reads fronts alone: with full numbers of a few rows that is far less than whole
+// blocks are. Fronts that are used again are made whole in the background, while there is room.
 type cache struct {
 	store    Store
 	bytesMax int64
+	lean     atomic.Bool // only the fronts of blocks are kept: whole ones did not fit
+	wishes   chan part   // fronts to be made whole
 	mu       struct {
 		sync.Mutex
 		blocks map[blockName]*cached
 		recent *list.List // of *cached; the front came, or was found in use, last
 		bytes  int64
-		lean   bool // only the fronts of blocks are read: whole ones did not fit
 	}
 }
+
+// wishesMax bounds the fronts that wait to be made whole; others wait until they are used once more.
+const wishesMax = 1024
 
 type blockName struct {
 	inc           incarnation
@@ -37,15 +45,16 @@ type blockName struct {
 type cached struct {
 	name  blockName
 	at    *list.Element
-	held  *held         // of the part for which it was read or found last
-	done  chan struct{} // closed when block or err is set
-	block *segment.Block
-	front int // bytes of its front
+	held  *held          // of the part for which it was read or found last
+	done  chan struct{}  // closed when block or err is set
+	block *segment.Block // guarded by the cache's lock
+	first *segment.Block // that was read: for those who waited for it
+	front int            // bytes of its front
 	err   error
 }
 
 func newCache(s Store, bytesMax int64) *cache {
-	c := &cache{store: s, bytesMax: bytesMax}
+	c := &cache{store: s, bytesMax: bytesMax, wishes: make(chan part, wishesMax)}
 	c.mu.blocks = map[blockName]*cached{}
 	c.mu.recent = list.New()
 	return c
@@ -53,47 +62,95 @@ func newCache(s Store, bytesMax int64) *cache {
 
 // wholes is blocks for those who need all of each. What does not fit is read and not kept.
 func (c *cache) wholes(ctx context.Context, parts []part) (blocks []*segment.Block, read int64, err error) {
-	blocks, read, err = c.blocks(ctx, parts)
-	if err != nil {
-		return nil, read, err
-	}
-	tasks, ctx := errgroup.WithContext(ctx)
-	tasks.SetLimit(readsAtOnce)
-	for i, b := range blocks {
-		if !b.HasVectors() {
-			read += int64(parts[i].entry.Bytes)
-			tasks.Go(func() (err error) {
-				blocks[i], err = readBlock(ctx, c.store, &parts[i])
-				return err
-			})
-		}
-	}
-	return blocks, read, tasks.Wait()
+	return c.get(ctx, parts, true)
 }
 
 // blocks opens the blocks of parts, or their fronts, several at once where they must be read.
 // read counts the bytes that came from the store.
 func (c *cache) blocks(ctx context.Context, parts []part) (blocks []*segment.Block, read int64, err error) {
+	return c.get(ctx, parts, false)
+}
+
+func (c *cache) get(ctx context.Context, parts []part, whole bool) (blocks []*segment.Block, read int64, err error) {
 	blocks = make([]*segment.Block, len(parts))
 	var missing []int
 	for i := range parts {
-		if blocks[i] = c.peek(&parts[i]); blocks[i] == nil {
+		if blocks[i] = c.peek(&parts[i]); blocks[i] == nil || whole && !blocks[i].HasVectors() {
 			missing = append(missing, i)
-			read += int64(parts[i].entry.Bytes)
 		}
 	}
 	if len(missing) == 0 {
 		return blocks, 0, nil
 	}
+	var bytes atomic.Int64
 	tasks, ctx := errgroup.WithContext(ctx)
 	tasks.SetLimit(readsAtOnce)
 	for _, i := range missing {
-		tasks.Go(func() (err error) {
-			blocks[i], err = c.block(ctx, &parts[i])
+		tasks.Go(func() error {
+			b, n, err := c.block(ctx, &parts[i], whole)
+			blocks[i] = b
+			bytes.Add(int64(n))
 			return err
 		})
 	}
-	return blocks, read, tasks.Wait()
+	err = tasks.Wait()
+	return blocks, bytes.Load(), err
+}
+
+// block is one of blocks, read where it must be.
+func (c *cache) block(ctx context.Context, p *part, whole bool) (*segment.Block, int, error) {
+	b, n, err := c.shared(ctx, p, whole)
+	if err != nil || !whole || b.HasVectors() {
+		return b, n, err
+	}
+	b, err = readBlock(ctx, c.store, p)
+	if err == nil && !c.lean.Load() {
+		c.grow(p, b)
+	}
+	return b, n + int(p.entry.Bytes), err
+}
+
+// makeWhole reads what is wished for until ctx ends.
+func (c *cache) makeWhole(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case p := <-c.wishes:
+			if front := p.held.block.Load(); front != nil && !front.HasVectors() && !c.lean.Load() {
+				if b, err := readBlock(ctx, c.store, &p); err == nil { // else a query that needs it will tell
+					c.grow(&p, b)
+				}
+			}
+			p.held.wished.Store(false)
+		}
+	}
+}
+
+// wish asks for a front to be made whole.
+func (c *cache) wish(p *part) {
+	if c.lean.Load() || p.held.wished.Load() || !p.held.wished.CompareAndSwap(false, true) {
+		return
+	}
+	select {
+	case c.wishes <- *p:
+	default:
+		p.held.wished.Store(false)
+	}
+}
+
+// grow puts a whole block in the place of its front.
+func (c *cache) grow(p *part, b *segment.Block) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	it := c.mu.blocks[nameOf(p)]
+	if it == nil || it.block == nil || it.block.HasVectors() {
+		return
+	}
+	c.mu.bytes += int64(b.Bytes() - it.block.Bytes())
+	it.block = b
+	c.hold(it, p.held)
+	c.fit(it)
 }
 
 func nameOf(p *part) blockName {
@@ -105,6 +162,9 @@ func (c *cache) peek(p *part) *segment.Block {
 	if b := p.held.block.Load(); b != nil {
 		if !p.held.used.Load() {
 			p.held.used.Store(true)
+		}
+		if !b.HasVectors() {
+			c.wish(p)
 		}
 		return b
 	}
@@ -128,22 +188,23 @@ func (c *cache) hold(it *cached, h *held) {
 	h.block.Store(it.block)
 }
 
-func (c *cache) block(ctx context.Context, p *part) (*segment.Block, error) {
+// shared is a block, or its front, that is read once for all who want it now. n counts what this caller read.
+func (c *cache) shared(ctx context.Context, p *part, whole bool) (b *segment.Block, n int, err error) {
 	for {
 		it, mine := c.claim(p)
 		if mine {
-			return c.fill(ctx, it, p)
+			return c.fill(ctx, it, p, whole)
 		}
 		select {
 		case <-it.done:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, 0, ctx.Err()
 		}
 		if it.err == nil {
-			return it.block, nil
+			return it.first, 0, nil
 		}
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, 0, ctx.Err()
 		}
 		// Whoever read it failed, perhaps only because it was cancelled: try ourselves.
 	}
@@ -162,38 +223,41 @@ func (c *cache) claim(p *part) (it *cached, mine bool) {
 	return it, true
 }
 
-func (c *cache) fill(ctx context.Context, it *cached, p *part) (*segment.Block, error) {
-	c.mu.Lock()
-	bytes := p.entry.Bytes
-	if c.mu.lean {
-		bytes = p.entry.Warm
+func (c *cache) fill(ctx context.Context, it *cached, p *part, whole bool) (*segment.Block, int, error) {
+	bytes := p.entry.Warm
+	if whole && !c.lean.Load() {
+		bytes = p.entry.Bytes
 	}
-	c.mu.Unlock()
 	block, err := readFront(ctx, c.store, p, bytes)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	it.block, it.err, it.front = block, err, int(p.entry.Warm)
+	it.block, it.first, it.err, it.front = block, block, err, int(p.entry.Warm)
 	close(it.done)
 	if err != nil {
 		c.remove(it)
-		return nil, err
+		return nil, 0, err
 	}
 	c.hold(it, p.held)
 	c.mu.bytes += int64(block.Bytes())
+	c.fit(it)
+	return block, int(bytes), nil
+}
+
+// fit drops what is too much, but not the block that just came. It needs mu.
+func (c *cache) fit(came *cached) {
 	for c.mu.bytes > c.bytesMax && c.mu.recent.Len() > 1 {
 		oldest := c.oldest()
-		if oldest == nil || oldest == it {
+		if oldest == nil || oldest == came {
 			break
 		}
 		c.shrink(oldest)
 	}
-	return block, nil
 }
 
 // shrink drops all of a block but its front, or, where no more than that is there, all of it.
 // It needs mu.
 func (c *cache) shrink(it *cached) {
-	c.mu.lean = true
+	c.lean.Store(true)
 	c.mu.bytes -= int64(it.block.Bytes())
 	if it.front < it.block.Bytes() {
 		if front, err := it.block.Front(it.front); err == nil {
@@ -240,7 +304,7 @@ func (c *cache) evict(inc incarnation) {
 		}
 	}
 	if 2*c.mu.bytes < c.bytesMax {
-		c.mu.lean = false
+		c.lean.Store(false)
 	}
 }
 

@@ -123,6 +123,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	e.follower.reach(at)
 	e.tasks.Go(func() { e.follow(w) })
 	e.tasks.Go(e.upkeepLoop)
+	e.tasks.Go(func() { e.cache.makeWhole(e.ctx) })
 	return e, nil
 }
 

@@ -15,8 +15,13 @@ import (
 	"github.com/tarnlake/tarn/vectors/segment"
 )
 
-// readsAtOnce bounds parallel reads of one load or one query.
-const readsAtOnce = 8
+// readsAtOnce bounds parallel reads of one load or one query: so high that what a query needs comes in
+// one round.
+const readsAtOnce = 256
+
+// firstRead is read of a segment at least, where it needs its directory: the drives verify so much
+// at once, and it takes one read then.
+const firstRead = 64 << 10
 
 // opensMax bounds how often a failed load is tried: on a slow machine, upkeep of another engine can
 // drop a segment between the entry that tells of it and its being read.
@@ -433,8 +438,9 @@ func (o *opened) readSegment(ctx context.Context, seq uint64, value []byte) (*se
 			return nil, fmt.Errorf("%w: head of a lexicon of %d bytes in %d", ErrCorrupt, rec.lexicon, blobs[1].Bytes)
 		}
 	}
-	head := make([]byte, rec.head)
-	if err := o.e.o.Store.ReadBlob(ctx, blobs[0], head, 0); err != nil {
+	first := make([]byte, min(blobs[0].Bytes, max(int64(rec.head), firstRead)))
+	head := first[:rec.head:rec.head]
+	if err := o.e.o.Store.ReadBlob(ctx, blobs[0], first, 0); err != nil {
 		return nil, fmt.Errorf("read the directory of segment %d: %w", seq, err)
 	}
 	entries, err := segment.Directory(head, seq, blobs[0].Bytes)

@@ -34,7 +34,7 @@ func (s *scan) probe(ctx context.Context, probes int) error {
 	for more := true; more; {
 		ahead, missing := r.ahead[:0], false
 		r.blocks = r.blocks[:0]
-		for len(ahead) == 0 || p.left > 0 && len(ahead) < aheadMost || missing && s.filter != nil && len(ahead) < aheadLeast {
+		for len(ahead) == 0 || p.left > 0 && (missing || len(ahead) < aheadMost) || missing && s.filter != nil && len(ahead) < aheadLeast {
 			var v visit
 			if v, more = p.next(); !more {
 				break
@@ -80,7 +80,7 @@ func (p *probing) around() {
 // is lacking.
 const aheadLeast = 32
 
-// aheadMost is how many places are looked up before they are looked into.
+// aheadMost is how many places are looked up before they are looked into, where nothing must be read.
 const aheadMost = 256
 
 // fetch asks the processor for the codes of a visit's cell.
@@ -161,7 +161,7 @@ func (p *probing) read(ctx context.Context, ahead []visit) error {
 		}
 	})
 	blocks, read, err := p.o.e.cache.blocks(ctx, parts)
-	p.explain.BytesRead += read
+	p.noteRead(read)
 	if err != nil {
 		return err
 	}

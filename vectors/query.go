@@ -2,7 +2,6 @@ package vectors
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -47,6 +46,7 @@ type Explain struct {
 	Reranked       int64 // of them, compared a second time with full numbers
 	TextMatches    int64 // rows with one of the words, the superseded among them; of each text
 	BytesRead      int64 // from the store; the rest was in memory
+	Rounds         int   // of reads, each of which waited for the one before it
 	Blocks         int64 // of neighbourhoods, that were looked into
 	CacheHits      int64 // of them, found in memory
 	Exact          bool
@@ -234,7 +234,7 @@ func (s *scan) parts(ctx context.Context, parts []part) error {
 	}
 	s.noteHits(parts)
 	blocks, read, err := s.o.e.cache.wholes(ctx, parts)
-	s.explain.BytesRead += read
+	s.noteRead(read)
 	if err != nil {
 		return err
 	}
@@ -312,6 +312,13 @@ func (s *scan) answer(ctx context.Context, r *Request, found []ranked) (Answer, 
 	answer := Answer{More: len(found) > r.TopK}
 	found = found[:min(len(found), r.TopK)]
 	hits := make([]Hit, 0, len(found))
+	var metadata metadataTiers
+	if r.ReturnMetadata {
+		var err error
+		if metadata, err = s.metadata(ctx, found); err != nil {
+			return Answer{}, err
+		}
+	}
 	for i := range found {
 		f := &found[i]
 		row := f.block.Row(f.row)
@@ -322,7 +329,7 @@ func (s *scan) answer(ctx context.Context, r *Request, found []ranked) (Answer, 
 		if r.ReturnMetadata {
 			if !f.block.HasVectors() {
 				var err error
-				if row.Metadata, err = s.metadata(ctx, &f.found); err != nil {
+				if row.Metadata, err = f.block.MetadataIn(metadata[f.block], f.row); err != nil {
 					return Answer{}, err
 				}
 			}
@@ -335,17 +342,6 @@ func (s *scan) answer(ctx context.Context, r *Request, found []ranked) (Answer, 
 	}
 	answer.Hits, answer.Explain = hits, s.explain
 	return answer, nil
-}
-
-// metadata reads what belongs to a row of which only the front is in memory.
-func (s *scan) metadata(ctx context.Context, f *found) ([]byte, error) {
-	at, size := f.block.MetadataAt()
-	b := make([]byte, size)
-	s.explain.BytesRead += int64(size)
-	if err := s.o.e.o.Store.ReadBlob(ctx, f.from.file.blob, b, f.from.entry.Offset+at); err != nil {
-		return nil, fmt.Errorf("read metadata of neighbourhood %d in segment %d: %w", f.from.entry.Neighbourhood, f.from.file.seq, err)
-	}
-	return f.block.MetadataIn(b, f.row)
 }
 
 // Recall is what Engine.Recall measured.

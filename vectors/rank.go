@@ -2,13 +2,10 @@ package vectors
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"math/bits"
 	"slices"
 	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/tarnlake/tarn/vectors/navigate"
 	"github.com/tarnlake/tarn/vectors/quantize"
@@ -135,30 +132,6 @@ func (s *scan) settle(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// vectors reads the full numbers of rows, in parallel, those that are not in memory.
-func (s *scan) vectors(ctx context.Context, near []waiting) ([][]float32, error) {
-	out := make([][]float32, len(near))
-	tasks, ctx := errgroup.WithContext(ctx)
-	tasks.SetLimit(readsAtOnce)
-	for at := range near {
-		w := &near[at]
-		if w.block.HasVectors() {
-			out[at] = w.block.Vector(int(w.row))
-			continue
-		}
-		b := make([]byte, 4*w.block.Dimension())
-		s.explain.BytesRead += int64(len(b))
-		tasks.Go(func() error {
-			if err := s.o.e.o.Store.ReadBlob(ctx, w.from.file.blob, b, w.from.entry.Offset+w.block.VectorAt(int(w.row))); err != nil {
-				return fmt.Errorf("read row %d of neighbourhood %d in segment %d: %w", w.row, w.from.entry.Neighbourhood, w.from.file.seq, err)
-			}
-			out[at] = segment.Numbers(b)
-			return nil
-		})
-	}
-	return out, tasks.Wait()
 }
 
 // nearest keeps the k least distances: a heap with the largest on top.

@@ -173,7 +173,7 @@ func (s *scan) chosenParts(ctx context.Context, parts []part) error {
 	}
 	s.noteHits(parts)
 	blocks, read, err := s.o.e.cache.wholes(ctx, parts)
-	s.explain.BytesRead += read
+	s.noteRead(read)
 	if err != nil {
 		return err
 	}

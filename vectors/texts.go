@@ -359,7 +359,7 @@ func (s *scan) fill(ctx context.Context, rows []*found) error {
 	}
 	s.noteHits(parts)
 	blocks, read, err := s.o.e.cache.blocks(ctx, parts)
-	s.explain.BytesRead += read
+	s.noteRead(read)
 	if err != nil {
 		return err
 	}

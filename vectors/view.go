@@ -58,8 +58,9 @@ type part struct {
 
 // held is a part's block while the cache has it: the way to it without a lock.
 type held struct {
-	block atomic.Pointer[segment.Block]
-	used  atomic.Bool // since the cache last looked for something to drop
+	block  atomic.Pointer[segment.Block]
+	wished atomic.Bool // it is a front, and waits to be made whole
+	used   atomic.Bool // since the cache last looked for something to drop
 
 	radius atomic.Uint32 // float32 bits of how far its rows lie from the centroid at most; 0: not known yet
 }

@@ -42,10 +42,10 @@ const (
 )
 
 type settings struct {
-	dir, data, queries, limits, metric, probes, profile, loading string
-	dim, k, rounds, target, cell                                 int
-	cacheMiB                                                     int64
-	steps                                                        bool
+	dir, data, queries, limits, metric, probes, profile, loading, parts string
+	dim, k, rounds, target, cell, vectors, queriesOf                    int
+	cacheMiB                                                            int64
+	steps                                                               bool
 }
 
 func main() {
@@ -65,7 +65,17 @@ func main() {
 	flag.IntVar(&s.rounds, "rounds", 3, "of which the quickest counts")
 	flag.Int64Var(&s.cacheMiB, "cache", 1024, "MiB of the cache")
 	flag.IntVar(&s.target, "target", 0, "vectors of a neighbourhood; 0: the default")
+	flag.StringVar(&s.parts, "parts", "", "what else to measure in place of that, on vectors made here: "+partNames())
+	flag.IntVar(&s.vectors, "vectors", 300_000, "of a part; or indexes of the part of many")
+	flag.IntVar(&s.queriesOf, "asked", 200, "queries of a part")
 	flag.Parse()
+	if s.parts != "" {
+		if err := runParts(context.Background(), s); err != nil {
+			fmt.Fprintln(os.Stderr, "vectors:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(context.Background(), s); err != nil {
 		fmt.Fprintln(os.Stderr, "vectors:", err)
 		os.Exit(1)

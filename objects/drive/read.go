@@ -18,12 +18,7 @@ var readBuffers = sync.Pool{New: func() any { b := make([]byte, SectorBytes+2*pi
 // verified: ErrCorrupt where it is not what was written there under id, ErrGone where
 // the extent is no longer there.
 func (d *Drive) Read(ctx context.Context, a Address, id Identity, p []byte, off int64) error {
-	err := d.withRecord(ctx, a, id, off+int64(len(p)), func(r *recordReader) error {
-		if off < 0 || off+int64(len(p)) > int64(r.head.payloadBytes) {
-			return fmt.Errorf("%d bytes of %d: %w", len(p), r.head.payloadBytes, ErrRange)
-		}
-		return r.read(p, off)
-	})
+	err := d.withRecord(ctx, a, func(r *recordReader) error { return r.readAll(id, p, off) })
 	if err != nil {
 		d.tellCorrupt(a, err)
 		return fmt.Errorf("read %s at %s, byte %d: %w", d.dir, a, off, err)
@@ -34,9 +29,11 @@ func (d *Drive) Read(ctx context.Context, a Address, id Identity, p []byte, off 
 // Length is the payload's size, from a verified header.
 func (d *Drive) Length(ctx context.Context, a Address, id Identity) (int, error) {
 	var n int
-	err := d.withRecord(ctx, a, id, 0, func(r *recordReader) error {
+	err := d.withRecord(ctx, a, func(r *recordReader) error {
+		r.first = r.first[:SectorBytes]
+		err := r.open(id)
 		n = int(r.head.payloadBytes)
-		return nil
+		return err
 	})
 	if err != nil {
 		d.tellCorrupt(a, err)
@@ -61,9 +58,8 @@ type recordReader struct {
 	pieces []byte // room for a piece
 }
 
-// withRecord opens the record at a and checks its header. A small record is read
-// whole with it, if its caller wants bytes up to want.
-func (d *Drive) withRecord(ctx context.Context, a Address, id Identity, want int64, use func(*recordReader) error) error {
+// withRecord makes a reader of the record at a, whose header was not read yet.
+func (d *Drive) withRecord(ctx context.Context, a Address, use func(*recordReader) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -82,15 +78,8 @@ func (d *Drive) withRecord(ctx context.Context, a Address, id Identity, want int
 	buffer := readBuffers.Get().(*[]byte)
 	defer readBuffers.Put(buffer)
 	at := int64(a.Sector) * SectorBytes
-	n := SectorBytes
-	if want > 0 && want <= pieceBytes {
-		n += int(want)
-	}
-	r := recordReader{file: h.file, at: at, place: e.place(d.header.Drive, at), first: (*buffer)[:n], pieces: (*buffer)[SectorBytes+pieceBytes:]}
-	err = r.open(id)
-	if err == nil {
-		err = use(&r)
-	}
+	r := recordReader{file: h.file, at: at, place: e.place(d.header.Drive, at), first: (*buffer)[:SectorBytes+pieceBytes], pieces: (*buffer)[SectorBytes+pieceBytes:]}
+	err = use(&r)
 	if errors.Is(err, ErrCorrupt) {
 		if _, gone := d.lookup(a); errors.Is(gone, ErrGone) {
 			return gone // recycled while it was read: that is no rot
@@ -132,6 +121,58 @@ func (r *recordReader) open(id Identity) error {
 		return fmt.Errorf("another record lies there: %w", ErrCorrupt)
 	}
 	return nil
+}
+
+// readAll checks the header and fills p from off on, in one round of reads wherever the record's size
+// can be guessed: what lies in the first piece comes with the header, and what lies behind
+// it is read at the same time.
+func (r *recordReader) readAll(id Identity, p []byte, off int64) error {
+	want := off + int64(len(p))
+	if off >= 0 && want > pieceBytes {
+		return r.readBehind(id, p, off)
+	}
+	if off == 0 { // most often a small record, and all of it
+		r.first = r.first[:SectorBytes+max(want, 0)]
+	}
+	if err := r.open(id); err != nil {
+		return err
+	}
+	if err := r.inside(p, off); err != nil {
+		return err
+	}
+	return r.read(p, off)
+}
+
+func (r *recordReader) inside(p []byte, off int64) error {
+	if off < 0 || off+int64(len(p)) > int64(r.head.payloadBytes) {
+		return fmt.Errorf("%d bytes of %d: %w", len(p), r.head.payloadBytes, ErrRange)
+	}
+	return nil
+}
+
+// readBehind is readAll for a range that ends behind the first piece: the record is so large that its
+// payload lies on sectors of its own.
+func (r *recordReader) readBehind(id Identity, p []byte, off int64) error {
+	s := newSpan(p, off)
+	defer s.release()
+	read := make(chan error, 1)
+	go func() { read <- s.read(r.file, r.at+SectorBytes) }()
+	r.first = r.first[:SectorBytes]
+	opened := r.open(id)
+	err := <-read
+	if opened != nil {
+		return opened
+	}
+	if err := r.inside(p, off); err != nil {
+		return err
+	}
+	if r.head.payloadAt != SectorBytes || !s.fits(int64(r.head.payloadBytes)) {
+		return r.read(p, off)
+	}
+	if err != nil {
+		return err
+	}
+	return s.take(r)
 }
 
 func (r *recordReader) read(p []byte, off int64) error {
