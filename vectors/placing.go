@@ -223,7 +223,7 @@ type shaping struct {
 // take rotates the rows of sources, and begins with the cells that they are in: a source without cells is one.
 func (s *shaping) take(from []int) {
 	spec := &s.o.rec.spec
-	s.Metric, s.Width, s.Target = spec.Metric, quantize.Width(spec.Dimension), s.o.e.o.Tuning.Cell
+	s.Metric, s.Dimension, s.Width, s.Target = spec.Metric, spec.Dimension, quantize.Width(spec.Dimension), s.o.e.o.Tuning.Cell
 	first := make([]int, len(s.sources)) // of each source: its first cell
 	for i := range first {
 		first[i] = -1

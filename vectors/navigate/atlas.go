@@ -92,7 +92,7 @@ func (s *Search) Nearest(a *Atlas, q *quantize.Query, n int) []Place {
 
 func (s *Search) estimate(c *quantize.Cells, p *quantize.Probe, home, most int) {
 	for first := 0; first < c.Len(); first += quantize.ChunkRows {
-		for mask := c.Estimate(p, first/quantize.ChunkRows, s.limit, &s.lower); mask != 0; mask &= mask - 1 {
+		for mask := c.Estimate(p, first/quantize.ChunkRows, 0, s.limit, &s.lower); mask != 0; mask &= mask - 1 {
 			at := bits.TrailingZeros32(mask)
 			s.offer(s.lower[at], home, first+at, most)
 		}

@@ -151,7 +151,7 @@ func TestVectorsGatherAtTheNearestPlace(t *testing.T) {
 // TestRefiningGathersRows: rows come nearer to their cells, none is lost, and sizes stay within bounds.
 func TestRefiningGathersRows(t *testing.T) {
 	rng := rand.New(rand.NewPCG(35, 36))
-	const n, dim, target = 3000, 32, 20
+	const n, dim, target = 3000, 64, 20
 	for _, m := range metrics {
 		middles := rowsOf(rng, m, 90, dim)
 		rows := make([]float32, 0, n*dim)
@@ -166,7 +166,7 @@ func TestRefiningGathersRows(t *testing.T) {
 			}
 			rows = append(rows, row...)
 		}
-		f := Refining{Metric: m, Width: dim, Rows: rows, Member: make([]int32, n), Points: slices.Clone(middles[:3*dim]), Target: target}
+		f := Refining{Metric: m, Dimension: dim, Width: dim, Rows: rows, Member: make([]int32, n), Points: slices.Clone(middles[:3*dim]), Target: target}
 		for i := range f.Member {
 			f.Member[i] = int32(i % 3)
 		}
@@ -193,7 +193,7 @@ func TestRefiningGathersRows(t *testing.T) {
 // TestRowsThatAreAllAlikeAreRefined: there is nothing to divide, and no end is missed.
 func TestRowsThatAreAllAlikeAreRefined(t *testing.T) {
 	rng := rand.New(rand.NewPCG(37, 38))
-	f := Refining{Metric: distance.Euclidean, Width: 16, Rows: make([]float32, 500*16), Member: make([]int32, 500), Points: make([]float32, 16), Target: 8}
+	f := Refining{Metric: distance.Euclidean, Dimension: 64, Width: 64, Rows: make([]float32, 500*64), Member: make([]int32, 500), Points: make([]float32, 64), Target: 8}
 	if err := f.Refine(context.Background(), 4, rng); err != nil {
 		t.Fatal(err)
 	}

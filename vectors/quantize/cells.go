@@ -112,11 +112,11 @@ func (c *Cells) Encoder(i int) *Encoder {
 	return newEncoder(c.metric, c.home.rotation, turned)
 }
 
-// Estimate puts the estimated scores of the cells of one chunk into out, and tells which are below limit. The probe
-// is the query at the neighbourhood's centroid.
-func (c *Cells) Estimate(p *Probe, chunk int, limit float32, out *[ChunkRows]float32) (mask uint32) {
+// Estimate puts the estimated scores of the cells of one chunk, less width standard errors, into out, and tells which
+// are below limit. The probe is the query at the neighbourhood's centroid.
+func (c *Cells) Estimate(p *Probe, chunk int, width, limit float32, out *[ChunkRows]float32) (mask uint32) {
 	size := ChunkBytes(c.width())
-	return p.Scan(c.chunks[chunk*size:][:size], 0, limit, out)
+	return p.Scan(c.chunks[chunk*size:][:size], width, limit, out)
 }
 
 // Score is that of a cell, as good as 16 bits of the query tell.

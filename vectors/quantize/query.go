@@ -17,19 +17,36 @@ type Query struct {
 	table    []byte  // [width/4][16]: sums of four numbers by their signs, in steps
 	scale    float32 // t = scale·sum + offset
 	offset   float32
-	noise    float32 // the standard error of t that comes of rounding the table
+	noise    float32 // the standard error that comes of rounding the table, in units of |q-c|
 	wide     []int16
 	wideStep float32
 }
 
 // Reset takes a new vector, of length 1 under Cosine, and shares it.
 func (q *Query) Reset(metric distance.Metric, vector []float32) {
-	if q.rotation == nil || q.rotation.dim != len(vector) {
-		r := RotationOf(len(vector))
+	q.size(len(vector))
+	q.rotation.Apply(vector, q.rotated)
+	q.vector = vector
+	q.round(metric)
+}
+
+// ResetTurned is Reset for a vector of dim numbers that is rotated already. At cannot be asked then.
+func (q *Query) ResetTurned(metric distance.Metric, dim int, turned []float32) {
+	q.size(dim)
+	copy(q.rotated, turned)
+	q.vector = nil
+	q.round(metric)
+}
+
+func (q *Query) size(dim int) {
+	if q.rotation == nil || q.rotation.dim != dim {
+		r := RotationOf(dim)
 		*q = Query{rotation: r, rotated: make([]float32, r.width), table: make([]byte, 4*r.width), wide: make([]int16, r.width)}
 	}
-	q.metric, q.vector, q.square = metric, vector, distance.Dot(vector, vector)
-	q.rotation.Apply(vector, q.rotated)
+}
+
+func (q *Query) round(metric distance.Metric) {
+	q.metric, q.square = metric, distance.Dot(q.rotated, q.rotated)
 	var x spread
 	measure(q.rotated, &x)
 	q.makeTable(&x)
@@ -49,7 +66,8 @@ func (q *Query) makeTable(x *spread) {
 	root := float32(math.Sqrt(float64(len(q.rotated))))
 	q.scale = 2 * step / root
 	q.offset = -x.sizes / root // twice the sum of negative ones less the total
-	q.noise = q.scale * float32(math.Sqrt(float64(parts)/12))
+	// err is that of a unit of |q-c|; of mul it is about 0.6/√width: rounding is told in the same unit.
+	q.noise = q.scale * float32(math.Sqrt(float64(parts)/12)) * 1.7 * root
 }
 
 // fillTablePlain puts, for each four numbers, the 16 sums of those that a sign takes, less the least
@@ -120,8 +138,7 @@ func (q *Query) Away(square float32) Probe {
 func (p *Probe) Scan(chunk []byte, width, limit float32, out *[ChunkRows]float32) (mask uint32) {
 	q := p.q
 	s := scanning{scale: q.scale, offset: q.offset, base: p.base, limit: limit}
-	// err is that of a unit of |q-c|; of mul it is about 0.6/√width: rounding is told in the same unit.
-	s.width = width * (p.distance + 1.7*q.noise*float32(math.Sqrt(float64(len(q.rotated)))))
+	s.width = width * (p.distance + q.noise)
 	return scan(chunk, q.table, &s, out)
 }
 
