@@ -63,7 +63,7 @@ func (p *auditing) Wanted(ctx context.Context, extents []uint32) (audit.Wanted, 
 	}
 	for _, e := range p.m.Extents() {
 		w.there[e.Number], w.highest = true, max(w.highest, e.Number)
-		w.out.Strict[e.Number] = e.Sealed && (e.Class == drive.Small || e.Class == drive.Stripe)
+		w.out.Strict[e.Number] = e.Sealed && e.Class.Blobs()
 	}
 	for _, n := range extents {
 		w.out.Records[n] = map[drive.Address]drive.Identity{}

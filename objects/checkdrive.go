@@ -57,7 +57,7 @@ func (w *checkpass) Wanted(ctx context.Context, extents []uint32) (audit.Wanted,
 	g := wanting{drive: w.m.number, there: map[uint32]bool{}, highest: 1<<32 - 1, out: out}
 	for _, e := range w.m.Extents() {
 		g.there[e.Number] = true
-		g.out.Strict[e.Number] = e.Class == drive.Small || e.Class == drive.Stripe
+		g.out.Strict[e.Number] = e.Class.Blobs()
 	}
 	g.first = slices.Min(extents) <= slices.MinFunc(w.m.Extents(), func(a, b drive.ExtentInfo) int { return int(a.Number) - int(b.Number) }).Number
 	for _, n := range extents {

@@ -212,7 +212,7 @@ func (j *joints) write(b *bale, load []*joining) {
 
 func (j *joints) durable(ctx context.Context, b *bale, bucket string) (*joint, []Blob, error) {
 	hold := j.s.pins.hold()
-	st, err := j.s.layBale(ctx, hold, b, j.pool, drive.Small, nil)
+	st, err := j.s.layBale(ctx, hold, b, j.pool, drive.Joint, nil)
 	if err != nil {
 		hold.end()
 		return nil, nil, err

@@ -144,7 +144,7 @@ func TestSmallObjectsThatArePutAtOnceShareAStripeFromTheStart(t *testing.T) {
 	}
 	for _, d := range mem {
 		for e, c := range d.class {
-			if c != drive.Small {
+			if c != drive.Joint {
 				t.Errorf("drive %d: extent %d is of class %s, which is not made ready ahead", d.number, e, c)
 			}
 		}

@@ -84,7 +84,7 @@ func (r *reclamation) choose(ctx context.Context, l *liveness) error {
 		for _, e := range m.Extents() {
 			at := place{m.number, e.Number}
 			alive := l.extents[at]
-			if e.Class != drive.Small && e.Class != drive.Stripe {
+			if !e.Class.Blobs() {
 				continue
 			}
 			used += e.Bytes

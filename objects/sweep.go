@@ -78,7 +78,7 @@ func (s *Store) deadExtents(ctx context.Context) (map[place]drive.ExtentInfo, er
 			continue
 		}
 		for _, e := range m.Extents() {
-			if e.Sealed && (e.Class == drive.Small || e.Class == drive.Stripe || unrecoverable(e)) {
+			if e.Sealed && (e.Class.Blobs() || unrecoverable(e)) {
 				sealed[place{m.number, e.Number}] = e
 			}
 		}

@@ -29,6 +29,7 @@ func sealAll(mem []*memDrive) {
 	for _, d := range mem {
 		_ = d.Seal(context.Background(), drive.Small)
 		_ = d.Seal(context.Background(), drive.Stripe)
+		_ = d.Seal(context.Background(), drive.Joint)
 	}
 }
 

@@ -18,7 +18,7 @@ type ledger struct {
 }
 
 // classes in the order in which they are shown.
-var classes = []string{"small", "journal", "stripe", "zeros"}
+var classes = []string{"small", "joint", "journal", "stripe", "zeros"}
 
 var ledgerLine = regexp.MustCompile(`^tarn_drive_(written_bytes|written_records|syncs)_total\{class="(\w+)"\} (\S+)$`)
 

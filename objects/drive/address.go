@@ -20,7 +20,11 @@ const (
 	Journal Class = 1 + iota // the index's log
 	Small                    // whole small blobs
 	Stripe                   // shards of stripes
+	Joint                    // shards of stripes that small blobs share from the start
 )
+
+// Blobs reports whether records of the class are bytes that an index names.
+func (c Class) Blobs() bool { return c == Small || c == Stripe || c == Joint }
 
 func (c Class) String() string {
 	switch c {
@@ -30,6 +34,8 @@ func (c Class) String() string {
 		return "small"
 	case Stripe:
 		return "stripe"
+	case Joint:
+		return "joint"
 	}
 	return fmt.Sprintf("class %d", uint8(c))
 }

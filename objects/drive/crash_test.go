@@ -93,7 +93,7 @@ func (l *ledger) judge(d *drive.Drive) error {
 		}
 	}
 	scanned := map[drive.Address]bool{}
-	for class := drive.Journal; class <= drive.Stripe; class++ {
+	for class := drive.Journal; class <= drive.Joint; class++ {
 		last := uint64(0)
 		for f, err := range d.Scan(context.Background(), class) {
 			switch {
@@ -231,7 +231,7 @@ func TestWhatARecoveryShowedStays(t *testing.T) {
 		next := hosttest.Restart(h, n)
 		d := reopen(t, next, small)
 		var shown []drive.Found
-		for class := drive.Journal; class <= drive.Stripe; class++ {
+		for class := drive.Journal; class <= drive.Joint; class++ {
 			good, _ := scan(t, d, class)
 			shown = append(shown, good...)
 		}
@@ -269,7 +269,7 @@ func TestDriveBehavesAsAMap(t *testing.T) {
 			ok(err)
 			ok(l.judge(d))
 		}
-		class := rapid.SampledFrom([]drive.Class{drive.Journal, drive.Small, drive.Stripe})
+		class := rapid.SampledFrom([]drive.Class{drive.Journal, drive.Small, drive.Stripe, drive.Joint})
 		t.Repeat(map[string]func(*rapid.T){
 			"append": func(t *rapid.T) {
 				sizes := rapid.SliceOfN(rapid.OneOf(rapid.IntRange(1, 1500), rapid.IntRange(1, 29<<10)), 1, 5).Draw(t, "sizes")

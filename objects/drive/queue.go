@@ -173,7 +173,7 @@ func (d *Drive) Begin(class Class, records []Record, then func([]Address, error)
 }
 
 func (d *Drive) request(class Class, records []Record) (*request, error) {
-	if class < Journal || class > Stripe {
+	if class < Journal || class > Joint {
 		return nil, fmt.Errorf("no such class: %d", class)
 	}
 	r := &request{class: class, records: records, addresses: make([]Address, len(records)), left: len(records)}

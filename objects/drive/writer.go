@@ -6,7 +6,7 @@ import (
 	"github.com/tarnlake/tarn/host"
 )
 
-const classes = int(Stripe) + 1
+const classes = int(Joint) + 1
 
 // writer is the one goroutine that appends to the extents of one class. Those of
 // the other classes sync theirs at the same time.
@@ -22,7 +22,7 @@ type writer struct {
 }
 
 func (d *Drive) startWriters(session uint64) {
-	for class := Journal; class <= Stripe; class++ {
+	for class := Journal; class <= Joint; class++ {
 		w := &writer{drive: d, class: class, next: session<<sessionShift | 1}
 		d.writing.Go(w.run)
 	}

@@ -36,6 +36,9 @@ func (w *world) mend() error {
 	if len(w.failing) > 0 {
 		return nil
 	}
+	if err := w.revive(); err != nil {
+		return err
+	}
 	if err := mended(w.store); err != nil {
 		return err
 	}
@@ -47,6 +50,20 @@ func (w *world) mend() error {
 			w.mu.damaged[d.Path] = true
 		}
 	}
+	return nil
+}
+
+// revive has drives written to again that gave up, by a restart: otherwise that takes
+// them half a minute, and until then no other drive takes their shards.
+func (w *world) revive() error {
+	gaveUp := slices.ContainsFunc(w.store.Drives(), func(d objects.DriveStatus) bool { return d.State == objects.DriveFailed })
+	if !gaveUp {
+		return nil
+	}
+	if err := w.store.Close(); err != nil && !strings.Contains(err.Error(), "input/output error") {
+		return fmt.Errorf("close: %w", err)
+	}
+	w.start()
 	return nil
 }
 
