@@ -68,9 +68,38 @@ func (s *vectorService) ChangeTexts(ctx context.Context, req *tarnv1.ChangeTexts
 	if len(req.Add)+len(req.Remove) == 0 {
 		return nil, invalid("add", "or remove must name a metadata key")
 	}
-	info, err := s.o.Vectors.ChangeTexts(ctx, req.Bucket, req.Index, req.Add, req.Remove)
+	info, err := s.o.Vectors.ChangeTexts(ctx, req.Bucket, req.Index, textsOf(req.Add, req.Language), req.Remove)
 	if err != nil {
 		return nil, err
 	}
 	return &tarnv1.ChangeTextsResponse{Index: indexOf(req.Bucket, info)}, nil
+}
+
+// textsOf are the texts of keys in one language.
+func textsOf(keys []string, language string) (texts []string) {
+	for _, k := range keys {
+		texts = append(texts, vectors.TextIn(k, language))
+	}
+	return texts
+}
+
+func textKeys(texts []string) (keys []string) {
+	for _, t := range texts {
+		key, _ := vectors.TextOf(t)
+		keys = append(keys, key)
+	}
+	return keys
+}
+
+// textLanguages are nothing where no text has any.
+func textLanguages(texts []string) (languages []string) {
+	some := false
+	for _, t := range texts {
+		_, language := vectors.TextOf(t)
+		languages, some = append(languages, language), some || language != ""
+	}
+	if !some {
+		return nil
+	}
+	return languages
 }

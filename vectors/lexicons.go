@@ -69,8 +69,18 @@ func (m *made) section(kind lexicon.Kind, name string) (*lexicon.Section, error)
 
 var sectionKinds = map[lexicon.Kind]shelfKind{lexicon.IDs: shelfIDs, lexicon.Values: shelfValues, lexicon.Text: shelfText}
 
+// fieldsOf are the fields of texts.
+func fieldsOf(texts []string) []string {
+	fields := make([]string, len(texts))
+	for i, name := range texts {
+		fields[i], _ = lexicon.FieldOf(name)
+	}
+	return fields
+}
+
 // addWords puts the rows of a block into a lexicon.
 func addWords(b *lexicon.Builder, texts []string, block *segment.Block) error {
+	texts = fieldsOf(texts)
 	for i, id := range block.IDs() {
 		var text map[string]string
 		if len(texts) > 0 {
@@ -200,7 +210,7 @@ func (s *segmentFile) covers(ctx context.Context, o *opened, kind lexicon.Kind, 
 
 // make is a lexicon from the segment's blocks.
 func (s *segmentFile) make(ctx context.Context, o *opened) (*made, error) {
-	at := s.on(shelfMade, strings.Join(o.rec.spec.Texts, "\x00"))
+	at := s.on(shelfMade, strings.Join(o.rec.spec.Texts, "\x01"))
 	if m, ok := o.e.shelf.get(at).(*made); ok {
 		return m, nil
 	}

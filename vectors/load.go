@@ -45,7 +45,10 @@ func (e *Engine) use(ctx context.Context, bucket, name string) (*opened, error) 
 		if errors.Is(o.loadErr, errChanged) || o.loadErr == nil && o.isStale() {
 			continue
 		}
-		if o.loadErr != nil && loads < opensMax && e.ctx.Err() == nil {
+		if o.loadErr != nil && e.ctx.Err() != nil {
+			return nil, fmt.Errorf("%w: %w", ErrClosed, o.loadErr)
+		}
+		if o.loadErr != nil && loads < opensMax {
 			loads++
 			continue
 		}

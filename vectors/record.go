@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/tarnlake/tarn/objects"
@@ -146,7 +147,8 @@ func (f *fields) end(what string) error {
 //
 //	incarnation 8, created 8 (ns since 1970), dimension 4, metric 1, name,
 //	list of non-filterable keys, 1 byte: embedder? then kind, url, model, revision, dimension 4
-//	in version 2, where there are any: list of keys that are searched by words
+//	in version 2, where there are any: list of keys that are searched by words; in version 3, where one has
+//	a language, that follows its key after a zero byte
 type indexRecord struct {
 	spec    Spec
 	inc     incarnation
@@ -176,6 +178,9 @@ func (r *indexRecord) encode() []byte {
 	}
 	if len(r.spec.Texts) > 0 {
 		w.b[0] = indexRecordVersion
+		if !slices.Equal(fieldsOf(r.spec.Texts), r.spec.Texts) {
+			w.b[0] = indexRecordLanguages
+		}
 		w.count(len(r.spec.Texts))
 		for _, k := range r.spec.Texts {
 			w.text(k)
@@ -184,11 +189,14 @@ func (r *indexRecord) encode() []byte {
 	return w.b
 }
 
-// indexRecordVersion is that of an index with text.
-const indexRecordVersion = 2
+// Versions of the records of indexes with text, and of those with text in some language.
+const (
+	indexRecordVersion   = 2
+	indexRecordLanguages = 3
+)
 
 func decodeIndexRecord(b []byte) (r indexRecord, err error) {
-	f, texts := &fields{}, len(b) > 0 && b[0] == indexRecordVersion
+	f, texts := &fields{}, len(b) > 0 && (b[0] == indexRecordVersion || b[0] == indexRecordLanguages)
 	if texts {
 		f.b = b[1:]
 	} else {

@@ -25,6 +25,12 @@ func withText() indexRecord {
 	return r
 }
 
+func withLanguage() indexRecord {
+	r := withText()
+	r.spec.Texts[1] = TextIn("t", "en")
+	return r
+}
+
 func someRowFile() rowFileRecord {
 	return rowFileRecord{file: RowFile{Rows: 5, FirstID: 7, LastID: 300, Detail: []byte("d")}, runs: runsOf([]uint64{7, 8, 9, 299, 300})}
 }
@@ -45,6 +51,10 @@ var records = []struct {
 		"00" + "02" + "0474657874" + "0174",
 		func() []byte { r := withText(); return r.encode() },
 		func(b []byte) (any, error) { return decodeIndexRecord(b) }, withText()},
+	{"index with text in a language", "03" + "0102000000000000" + "0500000000000000" + "80010000" + "01" + "04646f6373" + "01" + "0474657874" +
+		"00" + "02" + "0474657874" + "047400656e",
+		func() []byte { r := withLanguage(); return r.encode() },
+		func(b []byte) (any, error) { return decodeIndexRecord(b) }, withLanguage()},
 	{"mapping", "01" + "0900000000000000" + "03000000000000000000000000000000",
 		mapping{9, objects.VersionID{3}}.encode,
 		func(b []byte) (any, error) { return decodeMapping(b) }, mapping{9, objects.VersionID{3}}},
@@ -91,7 +101,7 @@ func TestRecordsStayAsTheyAre(t *testing.T) {
 		if _, err := r.decode(append(bytes.Clone(b), 0)); err == nil {
 			t.Errorf("%s record with a byte too many decodes", r.name)
 		}
-		b[0] = 3
+		b[0] = 4
 		if _, err := r.decode(b); err == nil {
 			t.Errorf("%s record of a newer version decodes", r.name)
 		}

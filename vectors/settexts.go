@@ -46,14 +46,15 @@ func (e *Engine) ChangeTexts(ctx context.Context, bucket, name string, add, remo
 func changedTexts(have, add, remove []string) ([]string, error) {
 	texts := slices.Clone(have)
 	for i, k := range remove {
-		at := slices.Index(texts, k)
+		at := slices.Index(fieldsOf(texts), k)
 		if at < 0 {
 			return nil, invalid(fmt.Sprintf("delete.textSearchConfigurations[%d].metadataKey", i), "%q is not searched by words", k)
 		}
 		texts = slices.Delete(texts, at, at+1)
 	}
 	for i, k := range add {
-		if slices.Contains(texts, k) {
+		if field, _ := lexicon.FieldOf(k); slices.Contains(fieldsOf(texts), field) {
+			k = field
 			return nil, invalid(fmt.Sprintf("add.textSearchConfigurations[%d].metadataKey", i), "%q is searched by words already", k)
 		}
 		texts = append(texts, k)

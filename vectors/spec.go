@@ -1,11 +1,13 @@
 package vectors
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/tarnlake/tarn/vectors/distance"
+	"github.com/tarnlake/tarn/vectors/lexicon"
 )
 
 // Limits, those of S3 Vectors.
@@ -29,7 +31,7 @@ type Spec struct {
 	Dimension     int             // 1 to 4096
 	Metric        distance.Metric // zero: Cosine
 	NonFilterable []string        // metadata keys that filters may not name; at most 10
-	Texts         []string        // metadata keys that are searched by words; at most 10. It may change
+	Texts         []string        // metadata keys that are searched by words, or keys in a language: TextIn; at most 10. It may change
 	Embedder      *EmbedderSpec   // nil: the index makes no vectors from text
 }
 
@@ -106,16 +108,27 @@ func validateTexts(keys []string, field string) error {
 	if len(keys) > TextsMax {
 		return invalid(field, "has %d keys, more than %d", len(keys), TextsMax)
 	}
-	for i, k := range keys {
+	fields := fieldsOf(keys)
+	for i, k := range fields {
 		if k == "" || len(k) > textBytesMax {
 			return invalid(field, "a key has %d bytes, must have 1 to %d", len(k), textBytesMax)
 		}
-		if slices.Contains(keys[:i], k) {
+		if slices.Contains(fields[:i], k) {
 			return invalid(field, "names %q twice", k)
+		}
+		if _, language := lexicon.FieldOf(keys[i]); keys[i] != k && !slices.Contains(lexicon.Languages(), language) {
+			return invalid(fmt.Sprintf("%s[%d].language", field, i), "%q is none of %s", language, strings.Join(lexicon.Languages(), ", "))
 		}
 	}
 	return nil
 }
+
+// TextIn is the member of Spec.Texts for a key whose words are in a language, such as "en": they are found by
+// their stems, and the commonest are passed over. "" is none.
+func TextIn(key, language string) string { return lexicon.TextIn(key, language) }
+
+// TextOf is the key and the language of a member of Spec.Texts.
+func TextOf(name string) (key, language string) { return lexicon.FieldOf(name) }
 
 func (s *Spec) validateEmbedder() error {
 	e := s.Embedder

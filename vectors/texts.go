@@ -14,7 +14,7 @@ import (
 
 // TextQuery asks for vectors by the words of one of the index's text fields.
 type TextQuery struct {
-	Field string // one of Spec.Texts
+	Field string // of one of Spec.Texts
 	Text  string // 1 to 8,192 bytes
 }
 
@@ -38,7 +38,7 @@ func (s *Spec) checkTexts(texts []TextQuery) error {
 	for i, t := range texts {
 		at := fmt.Sprintf("queryTexts[%d]", i)
 		switch {
-		case !slices.Contains(s.Texts, t.Field):
+		case s.textOf(t.Field) == "":
 			return invalid(at+".metadataKey", "%q is not searched by words in this index", t.Field)
 		case t.Text == "" || len(t.Text) > TextBytesMax:
 			return invalid(at+".text", "has %d bytes, must have 1 to %d", len(t.Text), TextBytesMax)
@@ -47,6 +47,16 @@ func (s *Spec) checkTexts(texts []TextQuery) error {
 		}
 	}
 	return nil
+}
+
+// textOf is the name of a field's text; "": it has none.
+func (s *Spec) textOf(field string) string {
+	for _, name := range s.Texts {
+		if f, _ := lexicon.FieldOf(name); f == field {
+			return name
+		}
+	}
+	return ""
 }
 
 // corpusStats are what BM25 needs of all rows that a view has, those among them that are superseded but not
@@ -182,9 +192,9 @@ func statsIn(w *wordy) (c corpusStats) {
 }
 
 // queryWords are the different words of a text, and how often each is there.
-func queryWords(text string) (words []string, times []int) {
+func queryWords(name, text string) (words []string, times []int) {
 	at := map[string]int{}
-	lexicon.Words(text, func(word []byte) {
+	lexicon.NewAnalyzer(name).Words(text, func(word []byte) {
 		i, seen := at[string(word)]
 		if !seen && len(words) < wordsMax {
 			i = len(words)
@@ -201,15 +211,16 @@ func queryWords(text string) (words []string, times []int) {
 
 // byWords finds the k rows that a text ranks first.
 func (s *scan) byWords(ctx context.Context, q TextQuery, k int) ([]found, error) {
-	list, err := s.wordies(ctx, q.Field)
+	name := s.o.rec.spec.textOf(q.Field)
+	list, err := s.wordies(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	stats := s.statsOf(q.Field, list)
-	words, times := queryWords(q.Text)
+	stats := s.statsOf(name, list)
+	words, times := queryWords(name, q.Text)
 	r := &wording{scan: s, words: words, weights: make([]float32, len(words)), top: best{k: k}}
 	for i, word := range words {
-		df := float64(s.holding(q.Field, word, list))
+		df := float64(s.holding(name, word, list))
 		r.weights[i] = float32(float64(times[i]) * math.Log(1+(float64(stats.rows)-df+0.5)/(df+0.5)) * (bm25K + 1))
 	}
 	for n := range r.norms {

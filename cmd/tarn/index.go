@@ -37,6 +37,7 @@ func indexCreateCommand(c *client) *cobra.Command {
 	var dimension uint32
 	var metric, embedder, model, revision string
 	var nonFilterable, texts []string
+	var language string
 	cmd := &cobra.Command{
 		Use: "create BUCKET/INDEX --dimension N", Short: "Make a vector index", Args: exactly(1),
 		Example: "  tarn index create docs/notes --dimension 384\n  tarn index create docs/notes --dimension 384 --embedder http://127.0.0.1:8080/v1 --model all-MiniLM-L6-v2",
@@ -49,7 +50,7 @@ func indexCreateCommand(c *client) *cobra.Command {
 			if !ok {
 				return &usageError{fmt.Sprintf("--metric: %q is not cosine, euclidean or dot", metric)}
 			}
-			req := &tarnv1.CreateIndexRequest{Bucket: bucket, Name: name, Dimension: dimension, Metric: m, NonFilterableMetadataKeys: nonFilterable, TextKeys: texts}
+			req := &tarnv1.CreateIndexRequest{Bucket: bucket, Name: name, Dimension: dimension, Metric: m, NonFilterableMetadataKeys: nonFilterable, TextKeys: texts, TextLanguage: language}
 			if embedder != "" {
 				if model == "" {
 					return &usageError{"--embedder needs --model"}
@@ -72,6 +73,7 @@ func indexCreateCommand(c *client) *cobra.Command {
 	f.StringVar(&metric, "metric", "cosine", "cosine, euclidean or dot")
 	f.StringSliceVar(&nonFilterable, "non-filterable", nil, "metadata keys that are only returned, to 10")
 	f.StringSliceVar(&texts, "texts", nil, "metadata keys that are searched by words, to 10")
+	f.StringVar(&language, "language", "", "of these texts, such as en: words are found by their stems")
 	f.StringVar(&embedder, "embedder", "", "base URL of an OpenAI-compatible server, such as http://127.0.0.1:8080/v1")
 	f.StringVar(&model, "model", "", "the embedder's model")
 	f.StringVar(&revision, "revision", "", "the model's revision, to be recorded")
@@ -81,6 +83,7 @@ func indexCreateCommand(c *client) *cobra.Command {
 
 func indexTextsCommand(c *client) *cobra.Command {
 	var add, remove []string
+	var language string
 	cmd := &cobra.Command{
 		Use: "texts BUCKET/INDEX [--add KEY] [--remove KEY]", Short: "Choose which metadata keys are searched by words", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -94,7 +97,7 @@ func indexTextsCommand(c *client) *cobra.Command {
 			}
 			var index *tarnv1.Index
 			if len(add)+len(remove) > 0 {
-				res, err := v.ChangeTexts(cmd.Context(), &tarnv1.ChangeTextsRequest{Bucket: bucket, Index: name, Add: add, Remove: remove})
+				res, err := v.ChangeTexts(cmd.Context(), &tarnv1.ChangeTextsRequest{Bucket: bucket, Index: name, Add: add, Remove: remove, Language: language})
 				if err != nil {
 					return err
 				}
@@ -112,6 +115,7 @@ func indexTextsCommand(c *client) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringSliceVar(&add, "add", nil, "metadata keys to be searched by words")
+	cmd.Flags().StringVar(&language, "language", "", "of the keys that are added, such as en: words are found by their stems")
 	cmd.Flags().StringSliceVar(&remove, "remove", nil, "keys that are not to be any more")
 	return cmd
 }

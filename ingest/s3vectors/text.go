@@ -27,14 +27,10 @@ func textKeys(configurations []textSearch, path string) ([]string, error) {
 	}
 	var keys []string
 	for i, t := range configurations {
-		at := fmt.Sprintf("%s[%d]", path, i)
-		switch {
-		case t.Key == "":
-			return nil, invalid(at+".metadataKey", "is needed")
-		case t.Language != "":
-			return nil, invalid(at+".language", "%q: this version of Tarn has the standard analyzer only, which is chosen by no language", t.Language)
+		if t.Key == "" {
+			return nil, invalid(fmt.Sprintf("%s[%d].metadataKey", path, i), "is needed")
 		}
-		keys = append(keys, t.Key)
+		keys = append(keys, vectors.TextIn(t.Key, t.Language))
 	}
 	return keys, nil
 }
@@ -42,7 +38,8 @@ func textKeys(configurations []textSearch, path string) ([]string, error) {
 func textSearches(keys []string) []textSearch {
 	out := make([]textSearch, len(keys))
 	for i, k := range keys {
-		out[i] = textSearch{Key: k, Status: "ACTIVE"}
+		key, language := vectors.TextOf(k)
+		out[i] = textSearch{Key: key, Language: language, Status: "ACTIVE"}
 	}
 	return out
 }
@@ -74,6 +71,9 @@ func updateMetadata(c *call) (any, error) {
 	case in.Add != nil:
 		add, err = textKeys(in.Add.Text, "add.textSearchConfigurations")
 	default:
+		for i := range in.Delete.Text {
+			in.Delete.Text[i].Language = "" // the key says which
+		}
 		remove, err = textKeys(in.Delete.Text, "delete.textSearchConfigurations")
 	}
 	if err != nil {

@@ -68,6 +68,11 @@ func TestTextSearchIsAddedAndDeleted(t *testing.T) {
 		t.Errorf("what was there before: %s", raw)
 	}
 	w.do(t, "UpdateMetadataConfiguration", of+`"delete":{"textSearchConfigurations":[{"metadataKey":"text"}]}}`)
+	w.do(t, "UpdateMetadataConfiguration", of+`"add":{"textSearchConfigurations":[{"metadataKey":"text","language":"en"}]}}`)
+	if raw := w.do(t, "GetIndex", of+`"x":0}`); !strings.Contains(string(raw), `"textSearchConfigurations":[{"metadataKey":"text","language":"en","status":"ACTIVE"}]`) {
+		t.Errorf("GetIndex: %s", raw)
+	}
+	w.do(t, "UpdateMetadataConfiguration", of+`"delete":{"textSearchConfigurations":[{"metadataKey":"text"}]}}`)
 	if a := w.send(t, request{path: "/QueryVectors", body: words}); a.status != 400 {
 		t.Errorf("text search that was deleted: %d %s", a.status, a.body)
 	}

@@ -29,18 +29,21 @@ type Builder struct {
 
 // words of one text field.
 type words struct {
-	lists   map[string][]posting
-	lengths []uint16
-	total   uint64
+	field    string
+	analyzer *Analyzer
+	lists    map[string][]posting
+	lengths  []uint16
+	total    uint64
 }
 
 type posting struct{ row, times uint32 }
 
-// NewBuilder is for rows with text in these fields.
+// NewBuilder is for rows with these texts, by their names.
 func NewBuilder(texts []string) *Builder {
 	b := &Builder{values: map[string]map[string][]uint32{}, texts: map[string]*words{}}
 	for _, name := range texts {
-		b.texts[name] = &words{lists: map[string][]posting{}}
+		field, _ := FieldOf(name)
+		b.texts[name] = &words{field: field, analyzer: NewAnalyzer(name), lists: map[string][]posting{}}
 	}
 	return b
 }
@@ -60,14 +63,14 @@ func (b *Builder) Add(id uint64, d filter.Document, text map[string]string) {
 			lists[value] = append(rows, row)
 		}
 	})
-	for name, w := range b.texts {
-		w.add(row, text[name])
+	for _, w := range b.texts {
+		w.add(row, text[w.field])
 	}
 }
 
 func (w *words) add(row uint32, text string) {
 	n := 0
-	Words(text, func(word []byte) {
+	w.analyzer.Words(text, func(word []byte) {
 		n++
 		list := w.lists[string(word)]
 		if k := len(list); k > 0 && list[k-1].row == row {

@@ -155,13 +155,14 @@ type Index struct {
 	NonFilterableMetadataKeys []string               `protobuf:"bytes,5,rep,name=non_filterable_metadata_keys,json=nonFilterableMetadataKeys,proto3" json:"non_filterable_metadata_keys,omitempty"` // at most 10
 	Embedder                  *Embedder              `protobuf:"bytes,6,opt,name=embedder,proto3" json:"embedder,omitempty"`
 	Created                   *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=created,proto3" json:"created,omitempty"`
-	Vectors                   uint64                 `protobuf:"varint,8,opt,name=vectors,proto3" json:"vectors,omitempty"`                             // alive
-	Neighbourhoods            uint64                 `protobuf:"varint,9,opt,name=neighbourhoods,proto3" json:"neighbourhoods,omitempty"`               // 0 while the index is young and scanned exactly
-	TailVectors               uint64                 `protobuf:"varint,10,opt,name=tail_vectors,json=tailVectors,proto3" json:"tail_vectors,omitempty"` // not yet folded into segments
-	Probes                    uint32                 `protobuf:"varint,11,opt,name=probes,proto3" json:"probes,omitempty"`                              // cells that an automatic query looks into
-	Recall                    float64                `protobuf:"fixed64,12,opt,name=recall,proto3" json:"recall,omitempty"`                             // measured at 10, when it was last calibrated; 0: not yet
-	TextKeys                  []string               `protobuf:"bytes,13,rep,name=text_keys,json=textKeys,proto3" json:"text_keys,omitempty"`           // metadata keys that are searched by words
-	Cells                     uint64                 `protobuf:"varint,14,opt,name=cells,proto3" json:"cells,omitempty"`                                // into which neighbourhoods are divided; one without any counts as one
+	Vectors                   uint64                 `protobuf:"varint,8,opt,name=vectors,proto3" json:"vectors,omitempty"`                                  // alive
+	Neighbourhoods            uint64                 `protobuf:"varint,9,opt,name=neighbourhoods,proto3" json:"neighbourhoods,omitempty"`                    // 0 while the index is young and scanned exactly
+	TailVectors               uint64                 `protobuf:"varint,10,opt,name=tail_vectors,json=tailVectors,proto3" json:"tail_vectors,omitempty"`      // not yet folded into segments
+	Probes                    uint32                 `protobuf:"varint,11,opt,name=probes,proto3" json:"probes,omitempty"`                                   // cells that an automatic query looks into
+	Recall                    float64                `protobuf:"fixed64,12,opt,name=recall,proto3" json:"recall,omitempty"`                                  // measured at 10, when it was last calibrated; 0: not yet
+	TextKeys                  []string               `protobuf:"bytes,13,rep,name=text_keys,json=textKeys,proto3" json:"text_keys,omitempty"`                // metadata keys that are searched by words
+	TextLanguages             []string               `protobuf:"bytes,15,rep,name=text_languages,json=textLanguages,proto3" json:"text_languages,omitempty"` // of the text_keys, in their order; empty where none has any
+	Cells                     uint64                 `protobuf:"varint,14,opt,name=cells,proto3" json:"cells,omitempty"`                                     // into which neighbourhoods are divided; one without any counts as one
 	unknownFields             protoimpl.UnknownFields
 	sizeCache                 protoimpl.SizeCache
 }
@@ -287,6 +288,13 @@ func (x *Index) GetTextKeys() []string {
 	return nil
 }
 
+func (x *Index) GetTextLanguages() []string {
+	if x != nil {
+		return x.TextLanguages
+	}
+	return nil
+}
+
 func (x *Index) GetCells() uint64 {
 	if x != nil {
 		return x.Cells
@@ -302,7 +310,8 @@ type CreateIndexRequest struct {
 	Metric                    Metric                 `protobuf:"varint,4,opt,name=metric,proto3,enum=tarn.v1.Metric" json:"metric,omitempty"` // unspecified: cosine
 	NonFilterableMetadataKeys []string               `protobuf:"bytes,5,rep,name=non_filterable_metadata_keys,json=nonFilterableMetadataKeys,proto3" json:"non_filterable_metadata_keys,omitempty"`
 	Embedder                  *Embedder              `protobuf:"bytes,6,opt,name=embedder,proto3" json:"embedder,omitempty"`
-	TextKeys                  []string               `protobuf:"bytes,7,rep,name=text_keys,json=textKeys,proto3" json:"text_keys,omitempty"` // metadata keys that are searched by words, at most 10
+	TextKeys                  []string               `protobuf:"bytes,7,rep,name=text_keys,json=textKeys,proto3" json:"text_keys,omitempty"`             // metadata keys that are searched by words, at most 10
+	TextLanguage              string                 `protobuf:"bytes,8,opt,name=text_language,json=textLanguage,proto3" json:"text_language,omitempty"` // of their texts, such as "en": words are found by their stems; empty: words as they stand
 	unknownFields             protoimpl.UnknownFields
 	sizeCache                 protoimpl.SizeCache
 }
@@ -384,6 +393,13 @@ func (x *CreateIndexRequest) GetTextKeys() []string {
 		return x.TextKeys
 	}
 	return nil
+}
+
+func (x *CreateIndexRequest) GetTextLanguage() string {
+	if x != nil {
+		return x.TextLanguage
+	}
+	return ""
 }
 
 type CreateIndexResponse struct {
@@ -2916,6 +2932,7 @@ type ChangeTextsRequest struct {
 	Index         string                 `protobuf:"bytes,2,opt,name=index,proto3" json:"index,omitempty"`
 	Add           []string               `protobuf:"bytes,3,rep,name=add,proto3" json:"add,omitempty"`
 	Remove        []string               `protobuf:"bytes,4,rep,name=remove,proto3" json:"remove,omitempty"`
+	Language      string                 `protobuf:"bytes,5,opt,name=language,proto3" json:"language,omitempty"` // of what is added, as text_language in CreateIndexRequest
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2978,6 +2995,13 @@ func (x *ChangeTextsRequest) GetRemove() []string {
 	return nil
 }
 
+func (x *ChangeTextsRequest) GetLanguage() string {
+	if x != nil {
+		return x.Language
+	}
+	return ""
+}
+
 type ChangeTextsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Index         *Index                 `protobuf:"bytes,1,opt,name=index,proto3" json:"index,omitempty"`
@@ -3031,7 +3055,7 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x14\n" +
 	"\x05model\x18\x03 \x01(\tR\x05model\x12\x1a\n" +
-	"\brevision\x18\x04 \x01(\tR\brevision\"\xe8\x03\n" +
+	"\brevision\x18\x04 \x01(\tR\brevision\"\x8f\x04\n" +
 	"\x05Index\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
@@ -3046,8 +3070,9 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	" \x01(\x04R\vtailVectors\x12\x16\n" +
 	"\x06probes\x18\v \x01(\rR\x06probes\x12\x16\n" +
 	"\x06recall\x18\f \x01(\x01R\x06recall\x12\x1b\n" +
-	"\ttext_keys\x18\r \x03(\tR\btextKeys\x12\x14\n" +
-	"\x05cells\x18\x0e \x01(\x04R\x05cells\"\x94\x02\n" +
+	"\ttext_keys\x18\r \x03(\tR\btextKeys\x12%\n" +
+	"\x0etext_languages\x18\x0f \x03(\tR\rtextLanguages\x12\x14\n" +
+	"\x05cells\x18\x0e \x01(\x04R\x05cells\"\xb9\x02\n" +
 	"\x12CreateIndexRequest\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
@@ -3055,7 +3080,8 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\x06metric\x18\x04 \x01(\x0e2\x0f.tarn.v1.MetricR\x06metric\x12?\n" +
 	"\x1cnon_filterable_metadata_keys\x18\x05 \x03(\tR\x19nonFilterableMetadataKeys\x12-\n" +
 	"\bembedder\x18\x06 \x01(\v2\x11.tarn.v1.EmbedderR\bembedder\x12\x1b\n" +
-	"\ttext_keys\x18\a \x03(\tR\btextKeys\";\n" +
+	"\ttext_keys\x18\a \x03(\tR\btextKeys\x12#\n" +
+	"\rtext_language\x18\b \x01(\tR\ftextLanguage\";\n" +
 	"\x13CreateIndexResponse\x12$\n" +
 	"\x05index\x18\x01 \x01(\v2\x0e.tarn.v1.IndexR\x05index\"B\n" +
 	"\x14DescribeIndexRequest\x12\x16\n" +
@@ -3247,12 +3273,13 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\adry_run\x18\x05 \x01(\bR\x06dryRun\"C\n" +
 	"\x13DeleteWhereResponse\x12\x18\n" +
 	"\adeleted\x18\x01 \x01(\x04R\adeleted\x12\x12\n" +
-	"\x04more\x18\x02 \x01(\bR\x04more\"l\n" +
+	"\x04more\x18\x02 \x01(\bR\x04more\"\x88\x01\n" +
 	"\x12ChangeTextsRequest\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\tR\x05index\x12\x10\n" +
 	"\x03add\x18\x03 \x03(\tR\x03add\x12\x16\n" +
-	"\x06remove\x18\x04 \x03(\tR\x06remove\";\n" +
+	"\x06remove\x18\x04 \x03(\tR\x06remove\x12\x1a\n" +
+	"\blanguage\x18\x05 \x01(\tR\blanguage\";\n" +
 	"\x13ChangeTextsResponse\x12$\n" +
 	"\x05index\x18\x01 \x01(\v2\x0e.tarn.v1.IndexR\x05index*Y\n" +
 	"\x06Metric\x12\x16\n" +
