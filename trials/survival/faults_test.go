@@ -252,7 +252,7 @@ func settledDisk(t testing.TB, seed int64) *hosttest.Disk {
 	}
 	disk := w.disk.CrashClone(seed)
 	w.end()
-	s, err := open(hostOn(disk, seed)) // seals what was cut off
+	s, err := open(hostOn(disk, seed), folders) // seals what was cut off
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,7 +338,7 @@ func TestFaultsOnAnyTwoDrivesAreHealed(t *testing.T) {
 }
 
 func pictureOn(t testing.TB, disk *hosttest.Disk, seed int64) string {
-	s, err := open(hostOn(disk.CrashClone(seed), seed))
+	s, err := open(hostOn(disk.CrashClone(seed), seed), folders)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -364,7 +364,7 @@ func faultyRound(t testing.TB, disk *hosttest.Disk, r *rand.Rand, want, name str
 			n++
 		}
 	}
-	s, err := open(hostOn(disk, int64(n)))
+	s, err := open(hostOn(disk, int64(n)), folders)
 	if err != nil {
 		t.Errorf("%s: the store does not open: %v", name, err)
 		return n
@@ -382,7 +382,7 @@ func faultyRound(t testing.TB, disk *hosttest.Disk, r *rand.Rand, want, name str
 	for _, i := range order[parity : 2*parity] {
 		left.Wipe(folders[i])
 	}
-	s, err = open(hostOn(left, int64(n)))
+	s, err = open(hostOn(left, int64(n)), folders)
 	if err != nil {
 		t.Errorf("%s: healed, two others lost: %v", name, err)
 		return n

@@ -25,6 +25,7 @@ type point struct {
 	disk          *hosttest.Disk
 	before, after string   // either may be seen
 	damaged       []string // drives that may lack something already
+	folders       []string // that the store is opened with
 	shared        bool     // small blobs share stripes
 	again         bool     // it comes of a cut while another point recovered
 }
@@ -86,7 +87,7 @@ func (c *recovery) check(p point) {
 		c.cutRecovery(p, r)
 	}
 	h := hostOn(p.disk, p.seed)
-	s, err := open(h)
+	s, err := open(h, p.folders)
 	if err != nil {
 		c.failed("%s: the store does not open: %v", &p, err)
 		return
@@ -110,8 +111,8 @@ func (c *recovery) harm(p *point, r *rand.Rand) {
 		return
 	}
 	left := parity - len(p.damaged)
-	for _, i := range r.Perm(drivesAll) {
-		d := folders[i]
+	for _, i := range r.Perm(len(p.folders)) {
+		d := p.folders[i]
 		if left == 0 || slices.Contains(p.damaged, d) {
 			continue
 		}
@@ -148,7 +149,7 @@ func (c *recovery) cutRecovery(p point, r *rand.Rand) {
 		}
 		return nil
 	})
-	s, err := open(hostOn(disk, p.seed))
+	s, err := open(hostOn(disk, p.seed), p.folders)
 	if err != nil {
 		c.failed("%s: the store does not open: %v", &p, err)
 		return
@@ -184,7 +185,7 @@ func (c *recovery) goOn(p *point, s *objects.Store, h *host.Host, got string, r 
 		}
 		still("a repair and a sweep")
 	case n < 4: // what was seen once stays
-		next, err := open(hostOn(p.disk.CrashClone(p.seed+2), p.seed+2))
+		next, err := open(hostOn(p.disk.CrashClone(p.seed+2), p.seed+2), p.folders)
 		if err != nil {
 			c.failed("%s: the store does not open a second time: %v", p, err)
 			return
@@ -225,7 +226,7 @@ func TestNoPowerCutLosesOrTearsAnything(t *testing.T) {
 			})
 		})
 	}
-	begun, worlds, requests, packed := time.Now(), 0, 0, int64(0)
+	begun, worlds, requests, packed, arranged := time.Now(), 0, 0, int64(0), map[string]int{}
 	func() {
 		defer workers.Wait()
 		defer close(points.quit)
@@ -239,12 +240,15 @@ func TestNoPowerCutLosesOrTearsAnything(t *testing.T) {
 			}
 			w.end()
 			packed += w.packed
+			for kind, n := range w.layout.done {
+				arranged[kind] += n
+			}
 			if soaking() {
 				t.Logf("world %d ended at %d power cuts, %v", w.seed, c.points.Load(), time.Since(begun).Round(time.Second))
 			}
 		}
 	}()
 	took := time.Since(begun)
-	t.Logf("%d power cuts (%d of them in a recovery, %d with %d more drives lost or rotten) in %d requests of %d worlds; %d stripes packed, %d cuts with such alive, %d repairs; %.0f/s",
-		c.points.Load(), c.cutAgain.Load(), c.worse.Load(), parity, requests, worlds, packed, c.shared.Load(), c.mended.Load(), float64(c.points.Load())/took.Seconds())
+	t.Logf("%d power cuts (%d of them in a recovery, %d with %d more drives lost or rotten) in %d requests of %d worlds; %d stripes packed, %d cuts with such alive, %d repairs; drives: %v; %.0f/s",
+		c.points.Load(), c.cutAgain.Load(), c.worse.Load(), parity, requests, worlds, packed, c.shared.Load(), c.mended.Load(), arranged, float64(c.points.Load())/took.Seconds())
 }

@@ -99,7 +99,7 @@ const troubledTimeout = 400 * time.Millisecond
 func (w *troubled) open() {
 	w.disk.SetFault(w.operation)
 	h := hostOn(w.disk, int64(w.r.Uint64()>>40))
-	o := options(h)
+	o := options(h, folders)
 	o.DriveTimeout, o.HedgeDelay = troubledTimeout, 50*time.Millisecond
 	o.RepairPause, o.SweepPause = 50*time.Millisecond, 100*time.Millisecond
 	o.JointLeast = 2

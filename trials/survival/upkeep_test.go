@@ -46,7 +46,7 @@ func (w *world) mend() error {
 	defer w.mu.Unlock()
 	clear(w.mu.damaged)
 	for _, d := range w.store.Drives() {
-		if d.State != objects.DriveWell && slices.Contains(folders, d.Path) {
+		if d.State != objects.DriveWell && slices.Contains(w.layout.folders, d.Path) {
 			w.mu.damaged[d.Path] = true
 		}
 	}
@@ -163,7 +163,7 @@ func (w *world) leave(disk *hosttest.Disk) {
 func (w *world) spareDrive() (string, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	d := folders[w.r.IntN(drivesAll)]
+	d := w.layout.folders[w.r.IntN(len(w.layout.folders))]
 	if !w.mu.damaged[d] && len(w.mu.damaged) >= parity {
 		return "", false
 	}
@@ -178,6 +178,7 @@ func (w *world) lose() error {
 		return w.mend()
 	}
 	w.heal()
+	w.layout.past = nil // of a drive that is no more
 	if w.r.IntN(2) == 0 {
 		if err := w.store.Close(); err != nil {
 			return err
@@ -252,7 +253,7 @@ func rotten(disk *hosttest.Disk, d string, r *rand.Rand) {
 
 // live makes one request, or lets something happen.
 func (w *world) live() {
-	switch n := w.r.IntN(64); {
+	switch n := w.r.IntN(70); {
 	case n < 44:
 		w.do(w.request())
 	case n < 47:
@@ -273,6 +274,10 @@ func (w *world) live() {
 		w.between("the drives are well", func() error { w.heal(); return w.mend() })
 	case n < 61:
 		w.between("a drive rots", w.rot)
+	case n < 65:
+		w.between("the layout changes", w.arrange)
+	case n < 67:
+		w.between("a drive is rolled back", w.rollBack)
 	default:
 		w.between("pack", w.pack)
 	}

@@ -101,7 +101,7 @@ func hostOn(disk *hosttest.Disk, seed int64) *host.Host {
 	return &host.Host{Clock: newClock(), Entropy: hosttest.NewEntropy(seed<<32 ^ hosts.Add(1)), FS: disk, Log: slog.New(slog.DiscardHandler)}
 }
 
-func options(h *host.Host) objects.Options {
+func options(h *host.Host, folders []string) objects.Options {
 	return objects.Options{
 		Host: h, Drives: folders, AutoFormat: true, PartBytesMin: partMin, PackBytesMin: 1, StageKept: stageKept,
 		ExtentBytes: extentBytes, CacheBytes: 256 << 10, CheckpointBytes: 8 << 10,
@@ -109,8 +109,8 @@ func options(h *host.Host) objects.Options {
 	}
 }
 
-func open(h *host.Host) (*objects.Store, error) {
-	return objects.Open(context.Background(), options(h))
+func open(h *host.Host, folders []string) (*objects.Store, error) {
+	return objects.Open(context.Background(), options(h, folders))
 }
 
 // picture is all that can be seen of the bucket, byte for byte, but for ids and times.
@@ -181,10 +181,12 @@ type world struct {
 	points  *points                // where forks go; nil: nowhere
 	forks   atomic.Int64
 	packed  int64 // stripes of small blobs
+	layout  layout
 
 	mu struct {
 		sync.Mutex
 		before, after string          // what may be seen at this moment
+		moment        int64           // counts the changes of that
 		shared        bool            // stripes of small blobs live, as the last look at the index saw it
 		damaged       map[string]bool // drives that may lack what was written to them, or have it wrong
 	}
@@ -195,7 +197,7 @@ type twin struct{ key, real, model string }
 
 func newWorld(t testing.TB, seed int64, points *points) *world {
 	w := &world{t: t, seed: seed, r: rand.New(rand.NewPCG(uint64(seed), 7)), disk: hosttest.NewDisk(),
-		model: objectstest.NewModel(), failing: map[string]bool{}}
+		model: objectstest.NewModel(), failing: map[string]bool{}, layout: newLayout()}
 	w.model.PartBytesMin = partMin
 	w.mu.damaged = map[string]bool{}
 	w.start()
@@ -213,7 +215,7 @@ func newWorld(t testing.TB, seed int64, points *points) *world {
 func (w *world) start() {
 	w.host = hostOn(w.disk, w.seed+w.forks.Load())
 	w.disk.SetFault(w.operation)
-	o := options(w.host)
+	o := options(w.host, w.layout.folders)
 	if w.seed%2 == 0 {
 		o.JointLeast = 1 // every small object shares a stripe from the start, if with nobody
 	}
@@ -248,7 +250,8 @@ func (w *world) fork() {
 	n := w.forks.Add(1)
 	p := point{world: w.seed, number: n, seed: w.seed<<20 + n}
 	w.mu.Lock()
-	p.shared = w.mu.shared
+	moment := w.mu.moment
+	p.shared, p.folders = w.mu.shared, w.layout.folders
 	p.before, p.after = w.mu.before, w.mu.after
 	for d := range w.mu.damaged {
 		p.damaged = append(p.damaged, d)
@@ -256,13 +259,19 @@ func (w *world) fork() {
 	w.mu.Unlock()
 	slices.Sort(p.damaged)
 	p.disk = w.disk.CrashClone(p.seed)
-	w.points.send(p)
+	w.mu.Lock()
+	passed := w.mu.moment != moment // the store's own work goes on between requests
+	w.mu.Unlock()
+	if !passed {
+		w.points.send(p)
+	}
 }
 
 func (w *world) allow(before, after string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.mu.before, w.mu.after = before, after
+	w.mu.moment++
 }
 
 func (w *world) seen(s objectstest.Store) string {
