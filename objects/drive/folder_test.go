@@ -112,3 +112,36 @@ func TestRootIsReplacedWhole(t *testing.T) {
 	}
 	must(t, d.Close())
 }
+
+// A folder that was emptied while its drive's root record was being replaced holds that
+// and nothing else: it is as good as empty, and the next drive there never sees it.
+func TestARootRecordLeftAloneIsNoDriveAndNobodyElses(t *testing.T) {
+	for _, left := range []string{"root", "root.new"} {
+		h, d := fresh(t, small)
+		must(t, d.SetRoot(t.Context(), drive.Root{Version: 7, Data: []byte("of a drive that is no more")}))
+		must(t, d.Close())
+		must(t, h.FS.Remove(dir+"/header"))
+		must(t, h.FS.Rename(dir+"/root", dir+"/"+left))
+		if _, err := drive.Identify(h, dir); !errors.Is(err, drive.ErrNotFormatted) {
+			t.Fatalf("%s alone: %v", left, err)
+		}
+		next := header()
+		next.Drive[0] ^= 1
+		must(t, drive.Format(h, dir, next))
+		d = reopen(t, h, small)
+		if r := d.Root(); r.Version != 0 || d.RootErr() != nil {
+			t.Errorf("%s: the new drive has root record %d, %v", left, r.Version, d.RootErr())
+		}
+		must(t, d.Close())
+	}
+	h := hosttest.New(1)
+	must(t, h.FS.MkdirAll(dir, 0o755))
+	f, err := h.FS.Create(dir+"/root", host.Category)
+	must(t, err)
+	_, err = f.Write([]byte("somebody's letters"))
+	must(t, err)
+	must(t, f.Close())
+	if _, err := drive.Identify(h, dir); !errors.Is(err, drive.ErrForeign) {
+		t.Errorf("another's file of that name: %v", err)
+	}
+}

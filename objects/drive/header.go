@@ -73,7 +73,8 @@ func decodeHeader(b []byte) (Header, error) {
 	return hd, nil
 }
 
-// Format makes a drive of a folder that is missing or empty. hd.Format is set by it.
+// Format makes a drive of a folder that is missing or empty, but for a root record that was
+// being written when the folder was emptied. hd.Format is set by it.
 func Format(h *host.Host, dir string, hd Header) error {
 	if _, err := Identify(h, dir); !errors.Is(err, ErrNotFormatted) {
 		if err == nil {
@@ -93,6 +94,9 @@ func format(fs host.FS, dir string, hd Header) error {
 	if err := fs.MkdirAll(fs.PathJoin(dir, extentsName), 0o755); err != nil {
 		return err
 	}
+	if err := forgetRoot(fs, dir); err != nil {
+		return err
+	}
 	b := make([]byte, headerAllBytes)
 	copy(b, encodeHeader(hd))
 	copy(b[headerCopyAt:], encodeHeader(hd))
@@ -100,6 +104,17 @@ func format(fs host.FS, dir string, hd Header) error {
 		return err
 	}
 	return syncDir(fs, fs.PathDir(dir))
+}
+
+// forgetRoot removes what was left of a former drive's root record, for good: the header
+// must not come to stand beside it.
+func forgetRoot(fs host.FS, dir string) error {
+	for _, name := range []string{rootName, rootName + newSuffix} {
+		if err := fs.Remove(fs.PathJoin(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return syncDir(fs, dir)
 }
 
 // replaceFile gives a file new contents atomically: after a crash there are the
@@ -168,6 +183,11 @@ func withoutHeader(fs host.FS, dir string) error {
 	for _, name := range names {
 		switch name {
 		case headerName + newSuffix, lockName, "lost+found": // a format that a crash cut short; a fresh mount
+		case rootName + newSuffix: // of a root record that was replaced while the folder was emptied
+		case rootName:
+			if !isRoot(fs, fs.PathJoin(dir, name)) {
+				return fmt.Errorf("%w: %q", ErrForeign, name)
+			}
 		case "index-view": // of the store; it may be made anew in a folder that was emptied while serving
 		case extentsName:
 			inside, err := fs.List(fs.PathJoin(dir, name))

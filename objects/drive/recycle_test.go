@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/tarnlake/tarn/host/hosttest"
@@ -251,4 +252,30 @@ func TestTrimGivesBackWhatIsKeptForMany(t *testing.T) {
 			t.Fatalf("%s: %v", a, err)
 		}
 	}
+}
+
+// TestADriveWhoseRemovalsFailGoesOnOnceItIsWell: each try counted the extent as gone,
+// until the size of the next one was that of fewer than none.
+func TestADriveWhoseRemovalsFailGoesOnOnceItIsWell(t *testing.T) {
+	o := drive.Options{ExtentBytes: 4 << 20, RecycledBytes: 1 << 20}
+	h, d := fresh(t, o)
+	defer func() { must(t, d.Close()) }()
+	first := add(t, d, drive.Small, record(1, 20<<10))[0]
+	must(t, d.Seal(t.Context(), drive.Small))
+	hosttest.DiskOf(h).SetFault(func(op hosttest.Op) error {
+		if op.Kind.Changes() {
+			return syscall.EIO
+		}
+		return nil
+	})
+	for range 20 {
+		if err := d.Remove(t.Context(), first.Extent); err == nil {
+			t.Fatal("removed, though nothing can be")
+		}
+	}
+	hosttest.DiskOf(h).SetFault(nil)
+	for n := range 100 {
+		add(t, d, drive.Small, record(n, 20<<10))
+	}
+	must(t, d.Remove(t.Context(), first.Extent))
 }

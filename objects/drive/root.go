@@ -58,6 +58,12 @@ func decodeRoot(b []byte, drive ID) (Root, error) {
 	return Root{Version: binary.LittleEndian.Uint64(b[16:]), Data: data}, nil
 }
 
+// isRoot: a file is a root record by its magic, whosever and however damaged.
+func isRoot(fs host.FS, name string) bool {
+	b, err := readFile(fs, name, len(rootMagic))
+	return err == nil && string(b) == rootMagic
+}
+
 func readRoot(fs host.FS, dir string, drive ID) (Root, error) {
 	b, err := readFile(fs, fs.PathJoin(dir, rootName), SectorBytes+RootBytesMax+1)
 	if errors.Is(err, os.ErrNotExist) {

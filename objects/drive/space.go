@@ -34,7 +34,7 @@ func (d *Drive) Remove(ctx context.Context, number uint32) error {
 		return fmt.Errorf("remove extent %d of %s: %w", number, d.dir, err)
 	}
 	if err := d.giveBack(e, recycled); err != nil {
-		d.putBack(e)
+		d.putBack(e, recycled)
 		return fmt.Errorf("remove extent %d of %s: %w", number, d.dir, err)
 	}
 	return nil
@@ -86,7 +86,7 @@ func (d *Drive) take(number uint32) (e *extent, recycled bool, err error) {
 	}
 	delete(d.extents, number)
 	if recycled = d.recyclable(e); e.fixed && !recycled {
-		d.spares.made--
+		d.spares.made = max(d.spares.made-1, 0)
 	}
 	return e, recycled, nil
 }
@@ -99,10 +99,13 @@ func (d *Drive) writableForRemoval() error {
 	return nil
 }
 
-func (d *Drive) putBack(e *extent) {
+func (d *Drive) putBack(e *extent, recycled bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.extents[e.number] = e
+	if e.fixed && !recycled {
+		d.spares.made++ // it is there still, however often its removal is tried
+	}
 }
 
 // makeStub leaves of the highest extent only its header, so that its number, and
