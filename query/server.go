@@ -22,6 +22,10 @@ import (
 // their metadata to 20 MiB, an object beside them to 16 MiB.
 const messageBytesMax = 48 << 20
 
+// compressMin is from how many bytes on an answer is compressed: a page of hits is sent sooner than it is
+// compressed.
+const compressMin = 32 << 10
+
 // Options are what the services stand on. Every field is needed but Called and Gate.
 type Options struct {
 	Host    *host.Host
@@ -62,7 +66,7 @@ func Handler(o Options) (handler http.Handler, names []string) {
 	healthv1connect.RegisterHealthHandler(server, &healthService{store: o.Store, clock: o.Host.Clock})
 	grpcreflect.Register(server)
 	mux := http.NewServeMux()
-	connecthttp.Mount(mux, server, connecthttp.WithReadMaxBytes(messageBytesMax))
+	connecthttp.Mount(mux, server, connecthttp.WithReadMaxBytes(messageBytesMax), connecthttp.WithCompressMinBytes(compressMin))
 	return withRequest(mux), []string{
 		tarnv1connect.VectorServiceName, tarnv1connect.ObjectServiceName,
 		tarnv1connect.AdminServiceName, tarnv1connect.DurabilityServiceName, tarnv1connect.SessionServiceName,

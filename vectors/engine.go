@@ -96,7 +96,8 @@ type Engine struct {
 		sync.Mutex
 		byName map[indexName]*opened
 		byInc  map[incarnation]*opened
-		named  map[string]int // by bucket: dead sources that indexes which are not open still named
+		born   map[incarnation]bool // made here and not opened yet: the first ids are reserved
+		named  map[string]int       // by bucket: dead sources that indexes which are not open still named
 	}
 	ctx    context.Context // ends with Close; for background work only
 	cancel context.CancelFunc
@@ -114,6 +115,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	e.mu.byName = map[indexName]*opened{}
 	e.mu.byInc = map[incarnation]*opened{}
 	e.mu.named = map[string]int{}
+	e.mu.born = map[incarnation]bool{}
 	e.ctx, e.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	w, at, err := e.watch(ctx)
 	if err != nil {
@@ -178,4 +180,11 @@ func (e *Engine) forget(o *opened) {
 	}
 	e.mu.Unlock()
 	o.retire()
+}
+
+// OpenIndexes is how many indexes are in memory.
+func (e *Engine) OpenIndexes() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.mu.byInc)
 }

@@ -32,7 +32,10 @@ func (e *Engine) CreateIndexWith(ctx context.Context, bucket string, spec Spec, 
 	}
 	made := Info{Spec: spec, Bucket: bucket, Created: rec.created}
 	key := recordKey(bucket, spec.Name)
-	mutations := []index.Mutation{{Kind: index.Put, Key: key, Value: objects.EncodeValue(nil, rec.encode())}}
+	mutations := []index.Mutation{
+		{Kind: index.Put, Key: key, Value: objects.EncodeValue(nil, rec.encode())},
+		{Kind: index.Put, Key: keyspace(dataPrefix(bucket, rec.inc)).key(keyIDs, ""), Value: objects.EncodeValue(nil, encodeIDs(1+idsReserved))},
+	}
 	if beside != nil {
 		more, err := beside(made)
 		if err != nil {
@@ -56,7 +59,22 @@ func (e *Engine) CreateIndexWith(ctx context.Context, bucket string, spec Spec, 
 	case err != nil:
 		return Info{}, fmt.Errorf("create index %s in bucket %s: %w", spec.Name, bucket, err)
 	}
+	e.born(rec.inc)
 	return made, nil
+}
+
+// bornMax bounds the indexes of which it is remembered that their first ids are to be given away.
+const bornMax = 1024
+
+// born notes that an index was made here with its first block of ids reserved for it. Where that is
+// forgotten, the block is skipped.
+func (e *Engine) born(inc incarnation) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.mu.born) >= bornMax {
+		clear(e.mu.born)
+	}
+	e.mu.born[inc] = true
 }
 
 // Index reads what an index was made with, without opening it: counts and state

@@ -84,6 +84,10 @@ func (e *Engine) find(ctx context.Context, bucket, name string) (*opened, error)
 	o.work <- struct{}{}
 	o.usedNS.Store(e.host.Clock.Now().UnixNano())
 	o.mu.sources = map[objects.VersionID]uint64{}
+	if e.mu.born[rec.inc] {
+		delete(e.mu.born, rec.inc)
+		o.ids.next, o.ids.end = 1, 1+idsReserved
+	}
 	e.mu.byName[at], e.mu.byInc[rec.inc] = o, o
 	// The load outlives a caller that gives up: others may wait for it.
 	e.tasks.Go(func() { e.load(o) })

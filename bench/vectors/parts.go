@@ -10,7 +10,7 @@ import (
 
 // parts are the measurements of scale and service.
 var parts = map[string]func(context.Context, settings) error{
-	"cold": cold,
+	"cold": cold, "drift": drift, "growth": grow, "inserts": inserts, "many": many, "service": service,
 }
 
 func partNames() string { return strings.Join(slices.Sorted(maps.Keys(parts)), ", ") }
