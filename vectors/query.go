@@ -168,7 +168,7 @@ type scan struct {
 }
 
 func newScan(o *opened, q *distance.Query, f *filter.Filter, k int, without string) *scan {
-	s := &scan{o: o, m: o.moment(), query: q, filter: f, without: without, best: best{k: k}, needed: k}
+	s := &scan{o: o, m: o.moment(), query: q, filter: f, without: without, best: best{k: k, found: make([]found, 0, min(k, 64))}, needed: k}
 	s.explain.Neighbourhoods, s.explain.Cells = len(s.m.homes), s.m.places()
 	s.explain.Recall = s.m.upkeep.recall
 	return s
@@ -321,22 +321,19 @@ func (s *scan) answer(ctx context.Context, r *Request, found []ranked) (Answer, 
 	}
 	for i := range found {
 		f := &found[i]
-		row := f.block.Row(f.row)
-		hit := Hit{Key: row.Key, Distance: f.distance, Score: f.score, Source: row.Source}
-		if f.vector != nil {
-			row.Vector = f.vector
-		}
+		hit := Hit{Key: f.block.Key(f.row), Distance: f.distance, Score: f.score, Source: f.block.Source(f.row)}
 		if r.ReturnMetadata {
-			if !f.block.HasVectors() {
-				var err error
-				if row.Metadata, err = f.block.MetadataIn(metadata[f.block], f.row); err != nil {
-					return Answer{}, err
-				}
+			var err error
+			if hit.Metadata, err = metadata.of(f.block, f.row); err != nil {
+				return Answer{}, err
 			}
-			hit.Metadata = slices.Clone(row.Metadata)
 		}
 		if r.ReturnValues {
-			hit.Values = slices.Clone(row.Vector)
+			values := f.vector
+			if values == nil {
+				values = f.block.Vector(f.row)
+			}
+			hit.Values = slices.Clone(values)
 		}
 		hits = append(hits, hit)
 	}

@@ -113,3 +113,12 @@ func (s *scan) metadata(ctx context.Context, rows []ranked) (metadataTiers, erro
 	s.noteRead(read)
 	return tiers, tasks.Wait()
 }
+
+// of is a row's metadata, copied; nil: none.
+func (t metadataTiers) of(b *segment.Block, row int) ([]byte, error) {
+	if b.HasVectors() {
+		return slices.Clone(b.Metadata(row)), nil
+	}
+	m, err := b.MetadataIn(t[b], row)
+	return slices.Clone(m), err
+}

@@ -283,18 +283,27 @@ func (k *Block) SourceVersion(i int) (v [16]byte) {
 	return v
 }
 
+// Source of row i; nil: it has none.
+func (k *Block) Source(i int) *Source { return parseSource(k.sources.at(i)) }
+
+// Metadata of row i, which must not be changed; nil: none.
+func (k *Block) Metadata(i int) []byte {
+	if m := k.metadata.at(i); len(m) > 0 {
+		return m
+	}
+	return nil
+}
+
 // Row is row i. Its vector, document and metadata share the block's memory; of a front it has neither
 // vector nor metadata.
 func (k *Block) Row(i int) Row {
 	r := Row{
 		ID: k.ids[i], Key: k.Key(i), Inverse: k.inverses[i],
-		Document: k.Document(i), Source: parseSource(k.sources.at(i)), Neighbourhood: k.neighbourhoods[i],
+		Document: k.Document(i), Source: k.Source(i), Neighbourhood: k.neighbourhoods[i],
 	}
 	if k.HasVectors() {
 		r.Vector = k.Vector(i)
-		if m := k.metadata.at(i); len(m) > 0 {
-			r.Metadata = m
-		}
+		r.Metadata = k.Metadata(i)
 	}
 	if len(r.Document) == 0 {
 		r.Document = nil
