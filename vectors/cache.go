@@ -303,6 +303,34 @@ func (c *cache) evict(inc incarnation) {
 			c.remove(it)
 		}
 	}
+	c.relax()
+}
+
+// leave drops the blocks that the next view of an index has no more: those of segments that were written anew.
+// Who still works with the view before keeps what it holds.
+func (c *cache) leave(before, next *view) {
+	kept := map[*held]bool{}
+	for _, h := range next.homes {
+		for i := range h.parts {
+			kept[h.parts[i].held] = true
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, h := range before.homes {
+		for i := range h.parts {
+			p := &h.parts[i]
+			if it := c.mu.blocks[nameOf(p)]; !kept[p.held] && it != nil && it.block != nil && it.held == p.held {
+				c.mu.bytes -= int64(it.block.Bytes())
+				c.remove(it)
+			}
+		}
+	}
+	c.relax()
+}
+
+// relax lets whole blocks be kept again where there is much room. It needs mu.
+func (c *cache) relax() {
 	if 2*c.mu.bytes < c.bytesMax {
 		c.lean.Store(false)
 	}

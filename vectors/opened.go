@@ -91,7 +91,9 @@ func (o *opened) applyChanges(ctx context.Context, version uint64, changes []cha
 	}
 	var next *view
 	if d.structural {
-		next = o.mu.view.next(&o.rec.spec, d) // only the follower replaces the view
+		before := o.mu.view // only the follower replaces the view
+		next = before.next(&o.rec.spec, d)
+		defer o.e.cache.leave(before, next)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -61,7 +61,7 @@ func inserts(ctx context.Context, s settings) error {
 // insertStep pushes the vectors from one number to another.
 func (s *served) insertStep(ctx context.Context, m *mixture, queries [][]float32, from, to int) error {
 	batches, pushed := make(chan *tarnv1.PutRequest, 64), to-from
-	tasks, ctx := errgroup.WithContext(ctx)
+	tasks, working := errgroup.WithContext(ctx)
 	tasks.Go(func() error {
 		defer close(batches)
 		for ; from < to; from += vectors.BatchMax {
@@ -72,14 +72,14 @@ func (s *served) insertStep(ctx context.Context, m *mixture, queries [][]float32
 			}
 			select {
 			case batches <- req:
-			case <-ctx.Done():
-				return ctx.Err()
+			case <-working.Done():
+				return working.Err()
 			}
 		}
 		return nil
 	})
 	began, cpu := time.Now(), cpuTime()
-	pushers, pushing := errgroup.WithContext(ctx)
+	pushers, pushing := errgroup.WithContext(working)
 	for range insertClients {
 		pushers.Go(func() error {
 			for req := range batches {
@@ -92,7 +92,7 @@ func (s *served) insertStep(ctx context.Context, m *mixture, queries [][]float32
 	}
 	done := make(chan struct{})
 	tasks.Go(func() error { defer close(done); return pushers.Wait() })
-	took, err := s.askFor(ctx, queries, time.Hour, done)
+	took, err := s.askFor(working, queries, time.Hour, done)
 	if err != nil {
 		return err
 	}

@@ -12,18 +12,20 @@ import (
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/objects/drive"
 	"github.com/tarnlake/tarn/objects/index/journal"
+	"github.com/tarnlake/tarn/vectors/segment"
 )
 
-// inspected is a line of inspect, with the entries of a journal's record.
+// inspected is a line of inspect, with the entries of a journal's record, or with what is in a segment of vectors.
 type inspected struct {
 	drive.Inspection
 	Entries []string `json:"entries,omitempty"`
+	Vectors []string `json:"vectors,omitempty"`
 }
 
 func inspectCommand(c *client) *cobra.Command {
 	return &cobra.Command{
 		Use: "inspect FILE", Short: "Print what lies in a drive's file: header, root, or an extent with its records", Args: exactly(1),
-		Long: "Print what lies in a drive's file: its header, its root record, or an extent with its records,\nof a journal's extent with the entries. Nothing is written, and no server is needed; of a drive in\nuse what is being written may show as torn. Torn is what was never acknowledged; rot is what was.\nThe exit status is 1 where there is rot.",
+		Long: "Print what lies in a drive's file: its header, its root record, or an extent with its records,\nof a journal's extent with the entries, of vectors with header, neighbourhoods and tiers. Nothing is written, and no server is needed; of a drive in\nuse what is being written may show as torn. Torn is what was never acknowledged; rot is what was.\nThe exit status is 1 where there is rot.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			full, err := filepath.Abs(args[0])
 			if err != nil {
@@ -38,6 +40,9 @@ func inspectCommand(c *client) *cobra.Command {
 				}
 				if i.Kind == "record" && i.Class == drive.Journal.String() && i.State == "sound" {
 					line.Entries = journal.Describe(i.Payload)
+				}
+				if i.Kind == "record" && i.State == "sound" {
+					line.Vectors = segment.Describe(i.Payload)
 				}
 				line.Payload = nil
 				all = append(all, line)
@@ -72,7 +77,7 @@ func printInspected(w io.Writer, output string, all []inspected) error {
 	}
 	for _, i := range all {
 		fmt.Fprintf(w, "%12d  %-8s %-9s %s\n", i.Offset, i.Kind, i.State, i.words())
-		for _, entry := range i.Entries {
+		for _, entry := range append(i.Entries, i.Vectors...) {
 			fmt.Fprintf(w, "%34s%s\n", "", printable(entry))
 		}
 	}

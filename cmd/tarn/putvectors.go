@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -38,6 +40,7 @@ type vectorColumns struct {
 func putVectorsCommand(c *client) *cobra.Command {
 	var columns vectorColumns
 	var skip int64
+	var kept string
 	cmd := &cobra.Command{
 		Use:   "put-vectors FILE BUCKET/INDEX",
 		Short: "Push the vectors of a .parquet, .arrow, .jsonl, .npy or .fvecs file",
@@ -66,10 +69,20 @@ func putVectorsCommand(c *client) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			progress, err := openProgress(kept, args[0], args[1])
+			if err != nil {
+				return err
+			}
+			skip = max(skip, progress.state.Rows)
 			if err := skipRows(f, skip); err != nil {
 				return err
 			}
-			n, prefix, err := push(cmd.Context(), v, bucket, name, f)
+			n, prefix, err := push(cmd.Context(), v, bucket, name, f, func(rows int64) { progress.reached(skip+rows, time.Now()) })
+			if err == nil {
+				err = progress.done()
+			} else {
+				err = errors.Join(err, progress.save(skip+prefix))
+			}
 			if err != nil {
 				return fmt.Errorf("%w (%d vectors were acknowledged; all of the first %d rows are in: go on with --skip %d)", err, n, skip+prefix, skip+prefix)
 			}
@@ -82,6 +95,7 @@ func putVectorsCommand(c *client) *cobra.Command {
 	f.StringVar(&columns.key, "key-column", "key", "column of the keys (.npy and .fvecs have row numbers)")
 	f.StringVar(&columns.values, "vector-column", "vector", "column of the vectors")
 	f.StringSliceVar(&columns.metadata, "metadata", nil, "columns that become metadata (default: all other scalar ones)")
+	f.StringVar(&kept, "progress", "", "file in which the load notes how far it came; with the same again it goes on there")
 	f.Int64Var(&skip, "skip", 0, "rows to pass over at the beginning, as an earlier failure said")
 	return cmd
 }
@@ -133,9 +147,11 @@ type acknowledgements struct {
 	beyond map[int]int64 // rows of the batches after the gap
 }
 
-func (a *acknowledgements) add(number int, rows int64) {
+// add counts a batch and tells the rows without a gap.
+func (a *acknowledgements) add(number int, rows int64, tell func(prefix int64)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	defer func() { tell(a.prefix) }()
 	a.all += rows
 	a.beyond[number] = rows
 	for n, ok := a.beyond[a.batch]; ok; n, ok = a.beyond[a.batch] {
@@ -146,8 +162,8 @@ func (a *acknowledgements) add(number int, rows int64) {
 }
 
 // push sends a file in batches; it returns how many vectors were acknowledged, and how
-// many rows from the first on without a gap.
-func push(ctx context.Context, v tarnv1connect.VectorServiceClient, bucket, name string, f vectorFile) (all, prefix int64, err error) {
+// many rows from the first on without a gap. tell hears of the latter, one call at a time.
+func push(ctx context.Context, v tarnv1connect.VectorServiceClient, bucket, name string, f vectorFile, tell func(rows int64)) (all, prefix int64, err error) {
 	bar := progress(f.total(), "pushing", false)
 	defer bar.Close()
 	batches := make(chan batch)
@@ -163,7 +179,7 @@ func push(ctx context.Context, v tarnv1connect.VectorServiceClient, bucket, name
 				if _, err := v.Put(ctx, &tarnv1.PutRequest{Bucket: bucket, Index: name, Vectors: b.vectors}); err != nil {
 					return err
 				}
-				taken.add(b.number, int64(len(b.vectors)))
+				taken.add(b.number, int64(len(b.vectors)), tell)
 				_ = bar.Add(len(b.vectors))
 			}
 			return nil
