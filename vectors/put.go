@@ -11,6 +11,7 @@ import (
 
 	"github.com/tarnlake/tarn/objects"
 	"github.com/tarnlake/tarn/objects/index"
+	"github.com/tarnlake/tarn/vectors/navigate"
 	"github.com/tarnlake/tarn/vectors/segment"
 )
 
@@ -93,6 +94,7 @@ type write struct {
 	tailKey []byte
 	blobs   []objects.Blob
 	block   *segment.Block
+	under   *navigate.Centroids // when neighbourhoods were given
 }
 
 // prepare gives ids and neighbourhoods to rows, and makes their frame durable.
@@ -102,7 +104,7 @@ func (o *opened) prepare(ctx context.Context, rows []segment.Row) (*write, error
 		return nil, err
 	}
 	m := o.moment()
-	w := &write{rows: rows, keys: make([]string, len(rows))}
+	w := &write{rows: rows, keys: make([]string, len(rows)), under: m.centroids}
 	f := newFinder()
 	defer f.release()
 	for i := range rows {
@@ -211,7 +213,7 @@ func (o *opened) addTo(ctx context.Context, tx Tx, w *write, pleases func(mappin
 	}
 	value := objects.EncodeValue(w.blobs, tail.encode())
 	tx.Mutate(index.Mutation{Kind: index.Put, Key: w.tailKey, Value: value})
-	p := &push{key: string(w.tailKey), block: w.block, superseded: tail.superseded}
+	p := &push{key: string(w.tailKey), block: w.block, superseded: tail.superseded, under: w.under}
 	o.e.handover.give(w.tailKey, value, p, p.bytes())
 	return true, nil
 }

@@ -107,6 +107,7 @@ type push struct {
 	version    uint64         // of the entry that committed it
 	block      *segment.Block // nil: a delete
 	superseded []uint64
+	under      *navigate.Centroids // which its rows' neighbourhoods are the nearest of; nil: unknown
 
 	lexicon    sync.Once // makes what follows
 	made       *made
@@ -149,7 +150,7 @@ func (v *view) join(spec *Spec, p *push) {
 	}
 	for i := range p.rows() {
 		id := p.block.Neighbourhoods()[i]
-		if v.homes[id] == nil {
+		if v.homes[id] == nil || p.under != v.centroids { // it was given with others in sight
 			id = v.nearest(spec, p.block, i)
 		}
 		v.deltas[id] = append(v.deltas[id], ref{p, i})
@@ -325,7 +326,7 @@ func (n *view) takeTail(spec *Spec, old *view, d *delta, moved map[uint32]bool) 
 		for _, r := range refs {
 			switch {
 			case folded[r.push]:
-			case moved[id]:
+			case moved[id] || n.nearer(spec, d, id, r):
 				homeless = append(homeless, r)
 			default:
 				n.deltas[id] = append(n.deltas[id], r)
@@ -336,6 +337,23 @@ func (n *view) takeTail(spec *Spec, old *view, d *delta, moved map[uint32]bool) 
 		id := n.nearest(spec, r.push.block, r.row)
 		n.deltas[id] = append(n.deltas[id], r)
 	}
+}
+
+// nearer reports whether a neighbourhood that the delta made or moved is nearer to a row of the tail than
+// the one that it waits in: a query would look for it there.
+func (n *view) nearer(spec *Spec, d *delta, id uint32, r ref) bool {
+	own := n.homes[id]
+	if own == nil || len(d.homes) == 0 {
+		return false
+	}
+	v := directed(spec, r.push.block.Vector(r.row), r.push.block.Inverse(r.row))
+	least := distance.L2(v, own.centroid)
+	for _, h := range d.homes {
+		if h != nil && distance.L2(v, h.centroid) < least {
+			return true
+		}
+	}
+	return false
 }
 
 // sortedHomes are the neighbourhoods by id.
