@@ -217,7 +217,7 @@ func (s *Search) offer(score float32, home, cell, n int) {
 		return
 	}
 	s.found = append(s.found, uint64(bitsOf(score))<<32|uint64(home)<<8|uint64(cell))
-	if len(s.found) >= 2*n+16 {
+	if len(s.found) >= 3*n+64 {
 		s.cut(n)
 	}
 }
