@@ -49,16 +49,8 @@ bench-objects: ## the object layer beside bare HTTP and the raw disk; ARGS="-rou
 	$(GO) build -trimpath -o bin/bench-objects ./bench/objects
 	bin/bench-objects -tarn bin/tarn-bench $(ARGS)
 
-BENCH_VECTORS := .data/bench-vectors
-bench-vectors: ## recall and queries a second beside named peers, on the corpus (make data); PEERS="hnswlib16 faiss"
-	python3 -m venv .data/venv-bench
-	.data/venv-bench/bin/pip install -q numpy pyarrow hnswlib faiss-cpu usearch
-	.data/venv-bench/bin/python bench/vectors/data.py $(BENCH_VECTORS) corpus .data/corpus
-	$(GO) build -trimpath -o bin/bench-vectors ./bench/vectors
-	rm -rf $(BENCH_VECTORS)/store
-	bin/bench-vectors -dir $(BENCH_VECTORS)/store -data $(BENCH_VECTORS)/data.f32 -queries $(BENCH_VECTORS)/queries.f32 -distances $(BENCH_VECTORS)/distances.f32 $(ARGS)
-	.data/venv-bench/bin/python bench/vectors/peers.py $(BENCH_VECTORS) 384 $(PEERS)
-	bin/bench-vectors -dir $(BENCH_VECTORS)/store -data $(BENCH_VECTORS)/data.f32 -queries $(BENCH_VECTORS)/queries.f32 -distances $(BENCH_VECTORS)/distances.f32 $(ARGS)
+bench-vectors: ## nearest neighbours beside named peers (after make data); SETS="corpus glove wide long" PEERS="hnswlib faiss usearch"
+	@scripts/bench-vectors
 
 fuzz: ## SECONDS_EACH of each fuzz target
 	@scripts/fuzz $(SECONDS_EACH)

