@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"strings"
 	"testing"
 	"time"
@@ -308,5 +309,35 @@ func TestOutlivedRequestsAreReplacedBeforeTheyAreSwept(t *testing.T) {
 	applyOne(t, m, entryAt(t, 4, time.Hour+RequestKept+2*time.Second, putTxn(0, "c")))
 	if !applyOne(t, m, entryAt(t, 5, 0, putTxn(1, "a"))).Result.Repeated {
 		t.Fatal("the second one was swept with the first")
+	}
+}
+
+// A view that another store made is never taken for one's own.
+func TestAViewOfAnotherStoreIsRefused(t *testing.T) {
+	o := MachineOptions{FS: vfs.NewMem(), Dir: "view", Identity: [16]byte{1}, CacheBytes: 1 << 20}
+	m, err := OpenMachine(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	o.Identity = [16]byte{2}
+	if m, err = OpenMachine(o); !errors.Is(err, errView) {
+		t.Errorf("opened: %v", err)
+	}
+	if m != nil {
+		_ = m.Close()
+	}
+}
+
+// Whoever meets an image of a later version learns that it is one.
+func TestAnImageOfALaterVersionIsRefusedByItsVersion(t *testing.T) {
+	image := imageOf(t, newMachine(t, 0))
+	binary.LittleEndian.PutUint32(image[4:], imageVersion+1)
+	binary.LittleEndian.PutUint32(image[imageHeaderBytes-4:], crc32.Checksum(image[:imageHeaderBytes-4], castagnoli))
+	_, err := readImage(bytes.NewReader(image), [16]byte{0xee}, newMachine(t, 0).db)
+	if !errors.Is(err, ErrImage) || !strings.Contains(err.Error(), fmt.Sprintf("version %d", imageVersion+1)) {
+		t.Errorf("%v", err)
 	}
 }
