@@ -284,3 +284,17 @@ func TestOfRootRecordsOfOneVersionTheMostCopiesCountInAnyOrder(t *testing.T) {
 		t.Errorf("next %d, %v", r.next, err)
 	}
 }
+
+// A blob is not found whole by a stripe of its id that another bucket has.
+func TestABlobInAStripeOfAnotherBucketDangles(t *testing.T) {
+	s, _ := guarded(t)
+	st := stripesIn(t, s, keep(t, s, 300_000, 1))[0]
+	i := &comparing{c: &checking{s: s, report: CheckReport{}}, out: &IndexCheck{}, packed: map[[16]byte][]byte{}}
+	b := Blob{Bytes: 5000, Packed: &Packed{Stripe: st.ID}}
+	i.value(index.Item{Key: ObjectKey("lake", "k"), Value: EncodeValue([]Blob{b}, nil)})
+	i.value(index.Item{Key: stripeKey("pond", st.ID), Value: encodeStripeRecord(st, stripeRecord{5000, 1})})
+	i.dangling()
+	if i.out.Dangling != 1 {
+		t.Errorf("%+v", i.out)
+	}
+}
