@@ -145,3 +145,36 @@ func TestARootRecordLeftAloneIsNoDriveAndNobodyElses(t *testing.T) {
 		t.Errorf("another's file of that name: %v", err)
 	}
 }
+
+// A new drive never has its predecessor's root record beside it, wherever the power is cut.
+func TestAFolderFormattedAnewForgetsTheRootRecordAtAnyPowerCut(t *testing.T) {
+	next := header()
+	next.Drive[0] ^= 1
+	workload := func(h *host.Host) {
+		if drive.Format(h, dir, header()) != nil {
+			return
+		}
+		d, err := drive.Open(h, dir, small)
+		if err != nil {
+			return
+		}
+		err = d.SetRoot(t.Context(), drive.Root{Version: 7, Data: []byte("of a drive that is no more")})
+		if errors.Join(err, d.Close(), h.FS.Remove(dir+"/header")) != nil {
+			return
+		}
+		_ = drive.Format(h, dir, next)
+	}
+	check := func(h *host.Host) {
+		if hd, err := drive.Identify(h, dir); err != nil || hd.Drive != next.Drive {
+			return
+		}
+		d := reopen(t, h, small)
+		if r := d.Root(); r.Version != 0 || d.RootErr() != nil {
+			t.Errorf("the new drive has root record %d, %v", r.Version, d.RootErr())
+		}
+		must(t, d.Close())
+	}
+	for seed := range int64(20) {
+		hosttest.EveryCrash(t, seed, workload, check)
+	}
+}

@@ -216,7 +216,7 @@ func TestALongLifeOfTheDrivesIsNeverNoticed(t *testing.T) {
 		}
 	}
 	t.Logf("%v", done)
-	for _, kind := range []string{"adds", "drains", "removals", "balances", "rolled back"} {
+	for _, kind := range []string{"adds", "drains", "removals", "balances", "rolled back", "hangs"} {
 		if done[kind] == 0 {
 			t.Errorf("no %s in all the worlds", kind)
 		}

@@ -126,8 +126,8 @@ func (w *world) pack() error {
 	w.mu.Lock()
 	w.mu.shared = w.store.Tidiness().SharedBytes > 0 || packed.Stripes > 0
 	w.mu.Unlock()
-	if len(w.failing) > 0 || w.readOnly(err, 1) { // a stripe of small blobs is not written without all of its shards
-		return nil // drives that fail take nothing
+	if w.harmed() > 0 { // a stripe of small blobs is not written without all of its shards, each read back
+		return nil
 	}
 	return err
 }
@@ -218,6 +218,7 @@ func (w *world) lock() error {
 
 // heal brings back the drives that failed. Extents that they retired stay so.
 func (w *world) heal() {
+	w.release()
 	w.locked.Store(nil)
 	for d := range w.failing {
 		w.disk.Fail(d, nil)
@@ -253,7 +254,7 @@ func rotten(disk *hosttest.Disk, d string, r *rand.Rand) {
 
 // live makes one request, or lets something happen.
 func (w *world) live() {
-	switch n := w.r.IntN(70); {
+	switch n := w.r.IntN(72); {
 	case n < 44:
 		w.do(w.request())
 	case n < 47:
@@ -278,6 +279,8 @@ func (w *world) live() {
 		w.between("the layout changes", w.arrange)
 	case n < 67:
 		w.between("a drive is rolled back", w.rollBack)
+	case n < 69:
+		w.between("a drive hangs", w.hangs)
 	default:
 		w.between("pack", w.pack)
 	}

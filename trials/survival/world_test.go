@@ -32,6 +32,8 @@ const (
 	partMin     = 100
 	stageKept   = time.Hour
 	never       = 10 * time.Hour // longer than any trial
+	patient     = 3 * never      // of the store with a drive
+	hedged      = never / 100    // the least after which a read asks others
 	bucket      = "lake"
 	extentBytes = 320 << 10 // a shard of what is packed, and whole copies, fit
 )
@@ -74,7 +76,8 @@ func seedOf(t testing.TB) int64 {
 // clock is the machine's own, put forward by hand.
 type clock struct {
 	host.Clock
-	ahead atomic.Int64
+	ahead    atomic.Int64
+	patience held
 }
 
 func newClock() *clock { return &clock{Clock: host.Real(nil).Clock} }
@@ -84,6 +87,9 @@ func (c *clock) Now() time.Time { return c.Clock.Now().Add(time.Duration(c.ahead
 // AfterFunc forgets what is not due within the trial, for a timer would keep the
 // whole store in memory long after its end.
 func (c *clock) AfterFunc(d time.Duration, f func()) (stop func() bool) {
+	if d >= hedged && d <= patient && c.patience.holds() {
+		return c.patience.after(f)
+	}
 	if d >= never {
 		return func() bool { return true }
 	}
@@ -105,7 +111,7 @@ func options(h *host.Host, folders []string) objects.Options {
 	return objects.Options{
 		Host: h, Drives: folders, AutoFormat: true, PartBytesMin: partMin, PackBytesMin: 1, StageKept: stageKept,
 		ExtentBytes: extentBytes, CacheBytes: 256 << 10, CheckpointBytes: 8 << 10,
-		DriveTimeout: 3 * never, HedgeDelay: never, RepairPause: 9 * never, SweepPause: 9 * never, AuditPause: 9 * never, PackPause: 9 * never,
+		DriveTimeout: patient, HedgeDelay: never, RepairPause: 9 * never, SweepPause: 9 * never, AuditPause: 9 * never, PackPause: 9 * never,
 	}
 }
 
@@ -178,6 +184,9 @@ type world struct {
 	uploads []twin
 	failing map[string]bool        // drives whose every operation fails
 	locked  atomic.Pointer[string] // the folder of a drive that takes no change
+	hung    atomic.Pointer[hang]   // a drive that does not answer
+	began   atomic.Int64           // operations of the disk
+	forking atomic.Int64           // forks under way
 	points  *points                // where forks go; nil: nowhere
 	forks   atomic.Int64
 	packed  int64 // stripes of small blobs
@@ -239,6 +248,7 @@ func (w *world) operation(op hosttest.Op) error {
 	if op.Kind.Changes() && w.points != nil {
 		w.fork()
 	}
+	w.wait(op.Path)
 	if at := w.locked.Load(); at != nil && op.Kind.Changes() && strings.HasPrefix(op.Path, *at) {
 		return syscall.EROFS
 	}
@@ -247,6 +257,8 @@ func (w *world) operation(op hosttest.Op) error {
 
 // fork sends the disk as a power cut would leave it now.
 func (w *world) fork() {
+	w.forking.Add(1)
+	defer w.forking.Add(-1)
 	n := w.forks.Add(1)
 	p := point{world: w.seed, number: n, seed: w.seed<<20 + n}
 	w.mu.Lock()
