@@ -49,8 +49,15 @@ bench-objects: ## the object layer beside bare HTTP and the raw disk; ARGS="-rou
 	$(GO) build -trimpath -o bin/bench-objects ./bench/objects
 	bin/bench-objects -tarn bin/tarn-bench $(ARGS)
 
-bench-vectors: ## nearest neighbours beside named peers (after make data); SETS="corpus glove wide long" PEERS="hnswlib faiss usearch"
+ifdef PARTS
+bench-vectors: ## nearest neighbours beside named peers (after make data); SETS="corpus glove wide long" PEERS="hnswlib faiss usearch"; or PARTS="cold,service,many,inserts,drift,growth"
+	$(GO) build -trimpath -o bin/bench-vectors ./bench/vectors
+	mkdir -p .data/bench-vectors/parts
+	bin/bench-vectors -dir .data/bench-vectors/parts -parts $(PARTS) $(ARGS)
+else
+bench-vectors:
 	@scripts/bench-vectors
+endif
 
 fuzz: ## SECONDS_EACH of each fuzz target
 	@scripts/fuzz $(SECONDS_EACH)
