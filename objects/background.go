@@ -184,13 +184,27 @@ func (s *Store) repairLoop() {
 			retry = pause
 		} else {
 			retry = min(2*retry, repairPauseMax)
-			s.host.Clock.AfterFunc(retry, s.repairs.wake)
+			s.later(retry, s.repairs.wake)
 			pause = max(pause, min(retry, repairPauseVain))
 		}
 		if !s.rest(pause) {
 			return
 		}
 	}
+}
+
+// later calls f after a while, unless the store is closed before: a timer that were left would keep a closed
+// store in memory.
+func (s *Store) later(d time.Duration, f func()) {
+	var release func() bool
+	set := make(chan struct{})
+	stop := s.host.Clock.AfterFunc(d, func() {
+		<-set
+		release()
+		f()
+	})
+	release = context.AfterFunc(s.life, func() { stop() })
+	close(set)
 }
 
 // repairOnce reports whether nothing is left to be done.
@@ -207,7 +221,7 @@ func (s *Store) repairOnce() (complete bool) {
 		s.repairs.asked.Store(true) // what could not be placed now must not be believed to be there
 	}
 	if soon {
-		s.host.Clock.AfterFunc(s.o.RepairPause, s.repairs.wake)
+		s.later(s.o.RepairPause, s.repairs.wake)
 	}
 	if s.life.Err() == nil && s.o.Events.Repaired != nil {
 		s.o.Events.Repaired(report, err)

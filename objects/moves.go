@@ -141,7 +141,7 @@ func (s *Store) drainAll(ctx context.Context) bool {
 	}
 	done := err == nil && e == nil && s.holdNone(held)
 	if !done && ctx.Err() == nil {
-		s.host.Clock.AfterFunc(movePause, s.moves.wake)
+		s.later(movePause, s.moves.wake)
 	}
 	return done
 }
