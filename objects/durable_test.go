@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -202,4 +203,22 @@ func hurrying(h *host.Host, each time.Duration) (stop func()) {
 		}
 	}()
 	return func() { close(quit); <-done }
+}
+
+// keepEverywhere keeps objects until every drive holds some: which drives are chosen depends on how busy each is.
+func keepEverywhere(t testing.TB, s *Store) (keys []string) {
+	t.Helper()
+	for range 50 {
+		keys = append(keys, keepSome(t, s)...)
+		held, err := s.Holdings(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		bare := func(m *member) bool { return held[m.number].Shards == 0 }
+		if !slices.ContainsFunc(s.drives.list(), bare) {
+			return keys
+		}
+	}
+	t.Fatal("a drive is never chosen")
+	return nil
 }

@@ -282,7 +282,7 @@ func TestForceRemovesADriveButLosesNothing(t *testing.T) {
 	}
 	s := openDurable(t, o)
 	addSeven(t, s, 7, 8)
-	keys := keepSome(t, s)
+	keys := keepEverywhere(t, s)
 	mustClose(t, s)
 	for _, folder := range []string{"drive-1", "drive-2"} {
 		hosttest.DiskOf(o.Host).Wipe(folder)

@@ -133,7 +133,7 @@ func TestTheStripesWithTheLeastRedundancyAreRepairedFirst(t *testing.T) {
 
 func TestARelocationEmptiesADriveAndKeepsEveryByte(t *testing.T) {
 	s, mem := newMemStore(t, Options{}, indextest.New(t), 8)
-	keys := keepSome(t, s)
+	keys := keepEverywhere(t, s)
 	rotten(mem[2]) // what cannot be read where it lies is rebuilt
 	report, err := s.Relocate(context.Background(), Relocation{
 		Want: func(st *Stripe) (which []int) {
