@@ -275,7 +275,16 @@ func TestAChangeOfTheLayoutThatThePowerCutMeetsIsGoneOnWith(t *testing.T) {
 // A missing drive whose shards are elsewhere is removed; one whose shards are not, by
 // force only, and only where every stripe keeps k others.
 func TestForceRemovesADriveButLosesNothing(t *testing.T) {
-	o := spacious(46)
+	for try := range int64(50) {
+		if forcedInTime(t, spacious(46+try)) {
+			return
+		}
+	}
+	t.Error("a repair was always quicker")
+}
+
+// forcedInTime is false where the repair that begins with the store had moved all off drive 1 before it was asked about.
+func forcedInTime(t *testing.T, o Options) bool {
 	o.AutoFormat = false
 	if err := Format(context.Background(), o); err != nil {
 		t.Fatal(err)
@@ -289,11 +298,11 @@ func TestForceRemovesADriveButLosesNothing(t *testing.T) {
 	}
 	s = openDurable(t, o)
 	defer func() { mustClose(t, s) }()
-	held, err := s.Holdings(context.Background())
-	if err != nil || held[1].Shards == 0 {
-		t.Fatalf("%+v, %v", held, err)
-	}
-	if err := s.RemoveDrive(context.Background(), 1, false); !errors.Is(err, ErrDriveNeeded) {
+	switch err := s.RemoveDrive(context.Background(), 1, false); {
+	case err == nil:
+		allReadBack(t, s, keys)
+		return false
+	case !errors.Is(err, ErrDriveNeeded):
 		t.Errorf("a missing drive that is named: %v", err)
 	}
 	if err := s.RemoveDrive(context.Background(), 1, true); err != nil {
@@ -317,6 +326,7 @@ func TestForceRemovesADriveButLosesNothing(t *testing.T) {
 		t.Errorf("a missing drive whose shards are elsewhere: %v", err)
 	}
 	wholeAgain(t, s)
+	return true
 }
 
 func TestLabelsKeepShardsApart(t *testing.T) {
