@@ -137,7 +137,6 @@ func (l *laying) begin(ctx context.Context, shard int, number uint16, answers ch
 		call: l.s.begin(m), shard: shard, class: l.class, answers: answers,
 		records: []drive.Record{{
 			Identity: l.stripe.identity(shard), Payload: l.payloads[shard],
-			Cold: shard >= int(l.stripe.K) && l.class == drive.Stripe, // parity
 		}},
 	}
 	a.ticket = l.s.pins.appends.enter()

@@ -46,7 +46,7 @@ func rate(job string, m measure) string {
 	switch {
 	case m.perSecond == 0:
 		return ""
-	case job == putLarge4 || job == getLarge4:
+	case job == putLarge4 || job == getFirst4 || job == getLarge4:
 		return fmt.Sprintf("%.0f MB/s", m.perSecond*large/1e6)
 	case job == list:
 		return fmt.Sprintf("%.0f keys/s", m.perSecond)

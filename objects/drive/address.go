@@ -67,5 +67,4 @@ func (a Address) String() string {
 type Record struct {
 	Identity Identity
 	Payload  []byte // 1 byte to PayloadBytesMax; must not change until Append returned
-	Cold     bool   // it will hardly be read soon: the operating system need not keep it in memory
 }

@@ -69,9 +69,9 @@ func (d *Drive) createExtent(e *extent) error {
 	if err != nil {
 		return fmt.Errorf("create extent %d: %w", e.number, err)
 	}
-	e.file = f
+	e.file = host.Direct(f)
 	if err := d.establish(e); err != nil {
-		_ = f.Close()
+		_ = e.file.Close()
 		_ = d.fs.Remove(d.path(e.number)) // it holds nothing; a later Open finds that too
 		return fmt.Errorf("create extent %d: %w", e.number, err)
 	}
@@ -138,4 +138,14 @@ func truncate(f host.File, size int64) error {
 		return t.Truncate(size)
 	}
 	return nil
+}
+
+// openForWriting opens an extent that is there. Its writes, as all writes to extents, go past
+// the operating system's memory where they can.
+func (d *Drive) openForWriting(number uint32) (host.File, error) {
+	f, err := d.fs.OpenReadWrite(d.path(number), host.Category)
+	if err != nil {
+		return nil, err
+	}
+	return host.Direct(f), nil
 }

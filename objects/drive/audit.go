@@ -39,7 +39,7 @@ func (d *Drive) Audit(ctx context.Context, number uint32, from int64) iter.Seq2[
 			return
 		}
 		defer d.files.release(h)
-		a := &auditing{d: d, e: e, sealed: sealed, file: fromDevice{h.file}, last: max(e.base, 1) - 1}
+		a := &auditing{d: d, e: e, sealed: sealed, file: fromDevice{h}, last: max(e.base, 1) - 1}
 		a.run(ctx, from, yield)
 	}
 }
@@ -133,12 +133,15 @@ func (a *auditing) checkFrame() error {
 	return nil
 }
 
-// fromDevice reads a file past the operating system's memory.
-type fromDevice struct{ host.File }
+// fromDevice reads an extent from the device, even where the operating system has it in memory.
+type fromDevice struct{ *handle }
 
 func (f fromDevice) ReadAt(p []byte, off int64) (int, error) {
-	host.Evict(f.File, off, int64(len(p)))
-	return f.File.ReadAt(p, off)
+	past := f.pastMemory()
+	if past == io.ReaderAt(f.file) {
+		host.Evict(f.file, off, int64(len(p)))
+	}
+	return past.ReadAt(p, off)
 }
 
 // CheckFiles reads the drive's own files from the device: both copies of the header,

@@ -77,6 +77,7 @@ type Drive struct {
 	options Options
 	lock    io.Closer // nil when read-only
 	files   *files
+	warm    warmth
 	queues  [classes]*queue
 	writing sync.WaitGroup // the writers; Close waits
 	closing sync.Once

@@ -3,6 +3,7 @@ package drive
 import (
 	"container/list"
 	"errors"
+	"io"
 	"sync"
 
 	"github.com/tarnlake/tarn/host"
@@ -26,6 +27,27 @@ type handle struct {
 	users  int
 	gone   bool // no longer in the cache; the last user closes it
 	at     *list.Element
+
+	opening sync.Once
+	direct  host.ReaderAtCloser // past the operating system's memory; nil: not needed yet, or no such way
+}
+
+// pastMemory gives a way to read that leaves no copy in the operating system's memory,
+// or else the file.
+func (h *handle) pastMemory() io.ReaderAt {
+	h.opening.Do(func() { h.direct = host.DirectReader(h.file) })
+	if h.direct == nil {
+		return h.file
+	}
+	return h.direct
+}
+
+// close is called when nobody uses the handle any more.
+func (h *handle) close() error {
+	if h.direct == nil {
+		return h.file.Close()
+	}
+	return errors.Join(h.direct.Close(), h.file.Close())
 }
 
 func newFiles(limit int, open func(uint32) (host.File, error)) *files {
@@ -42,8 +64,8 @@ func (c *files) acquire(number uint32) (*handle, error) {
 		return nil, err
 	}
 	h, out := c.insert(&handle{number: number, file: f, users: 1})
-	for _, f := range out {
-		_ = f.Close() // opened for reading only
+	for _, old := range out {
+		_ = old.close() // opened for reading only
 	}
 	if h == nil {
 		return nil, ErrClosed
@@ -62,26 +84,26 @@ func (c *files) cached(number uint32) *handle {
 	return h
 }
 
-// insert returns the handle to use, and files that are to be closed.
-func (c *files) insert(h *handle) (*handle, []host.File) {
+// insert returns the handle to use, and those that are to be closed.
+func (c *files) insert(h *handle) (*handle, []*handle) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return nil, []host.File{h.file}
+		return nil, []*handle{h}
 	}
 	if other := c.byName[h.number]; other != nil { // another reader was faster
 		other.users++
-		return other, []host.File{h.file}
+		return other, []*handle{h}
 	}
 	c.byName[h.number] = h
 	h.at = c.recent.PushFront(h)
-	var out []host.File
+	var out []*handle
 	for e := c.recent.Back(); e != nil && c.recent.Len() > c.limit; {
 		old := e.Value.(*handle)
 		e = e.Prev()
 		if old.users == 0 {
 			c.forget(old)
-			out = append(out, old.file)
+			out = append(out, old)
 		}
 	}
 	return h, out
@@ -99,7 +121,7 @@ func (c *files) release(h *handle) {
 	last := h.gone && h.users == 0
 	c.mu.Unlock()
 	if last {
-		_ = h.file.Close()
+		_ = h.close()
 	}
 }
 
@@ -115,7 +137,7 @@ func (c *files) drop(number uint32) error {
 	idle := h.users == 0
 	c.mu.Unlock()
 	if idle {
-		return h.file.Close()
+		return h.close()
 	}
 	return nil
 }

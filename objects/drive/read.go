@@ -51,6 +51,8 @@ func (d *Drive) tellCorrupt(a Address, err error) {
 // recordReader reads one record.
 type recordReader struct {
 	file   io.ReaderAt
+	handle *handle
+	warm   *warmth
 	at     int64 // of the record in the file
 	place  place
 	head   head
@@ -78,7 +80,7 @@ func (d *Drive) withRecord(ctx context.Context, a Address, use func(*recordReade
 	buffer := readBuffers.Get().(*[]byte)
 	defer readBuffers.Put(buffer)
 	at := int64(a.Sector) * SectorBytes
-	r := recordReader{file: h.file, at: at, place: e.place(d.header.Drive, at), first: (*buffer)[:SectorBytes+pieceBytes], pieces: (*buffer)[SectorBytes+pieceBytes:]}
+	r := recordReader{file: h.file, handle: h, warm: &d.warm, at: at, place: e.place(d.header.Drive, at), first: (*buffer)[:SectorBytes+pieceBytes], pieces: (*buffer)[SectorBytes+pieceBytes:]}
 	err = use(&r)
 	if errors.Is(err, ErrCorrupt) {
 		if _, gone := d.lookup(a); errors.Is(gone, ErrGone) {
@@ -155,6 +157,9 @@ func (r *recordReader) inside(p []byte, off int64) error {
 func (r *recordReader) readBehind(id Identity, p []byte, off int64) error {
 	s := newSpan(p, off)
 	defer s.release()
+	if len(s.bytes) >= directBytes {
+		r.file = r.warm.source(r.handle, r.place, r.at+SectorBytes+s.start, int64(len(s.bytes)))
+	}
 	read := make(chan error, 1)
 	go func() { read <- s.read(r.file, r.at+SectorBytes) }()
 	r.first = r.first[:SectorBytes]

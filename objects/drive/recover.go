@@ -286,7 +286,7 @@ func (t *tail) prove(sequence uint64) {
 }
 
 func (d *Drive) cutTail(e *extent, size int64) error {
-	f, err := d.fs.OpenReadWrite(d.path(e.number), host.Category)
+	f, err := d.openForWriting(e.number)
 	if err != nil {
 		return err
 	}

@@ -18,14 +18,11 @@ func (r *run) add(p place, h head, payload []byte) error {
 		r.pad()
 		return nil
 	}
-	if err := r.flush(); err != nil {
+	end := r.end() + int64(len(payload))
+	if _, err := host.WriteAllAt(r.file, r.at, r.buffer, payload, zeroSector[:sectorsOf(end)-end]); err != nil {
 		return err
 	}
-	if _, err := r.file.WriteAt(payload, r.at); err != nil {
-		return err
-	}
-	r.at += int64(len(payload))
-	r.pad()
+	r.at, r.buffer = sectorsOf(end), r.buffer[:0]
 	return nil
 }
 

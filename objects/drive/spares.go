@@ -112,7 +112,7 @@ func (d *Drive) zeroStep(need int64) error {
 		s.half, e.prepared = e, firstRecord
 	}
 	e := s.half
-	end := min(e.prepared+zeroStepBytes, e.size)
+	end := min((e.prepared/zeroStepBytes+1)*zeroStepBytes, e.size)
 	err := zero(e.file, e.prepared, end)
 	if err == nil {
 		err = e.file.Sync() // the size too
@@ -146,7 +146,8 @@ func (d *Drive) fixedBytes(need int64) int64 {
 	return max(size, firstRecord+need+SectorBytes)
 }
 
-var zeroBlock [256 << 10]byte
+// zeroBlock lies on a page of its own, as memory of this size does.
+var zeroBlock = make([]byte, 256<<10)
 
 func zero(f host.File, from, to int64) error {
 	for from < to {
@@ -202,7 +203,7 @@ func (d *Drive) takeFree(need int64) *extent {
 func (d *Drive) activate(w *writer, e *extent) (err error) {
 	w.begin(e)
 	if e.file == nil {
-		e.file, err = d.fs.OpenReadWrite(d.path(e.number), host.Category)
+		e.file, err = d.openForWriting(e.number)
 	}
 	if err == nil {
 		if _, err = e.file.WriteAt(encodeExtent(e, d.header.Drive), 0); err == nil {
@@ -235,7 +236,7 @@ func (d *Drive) recyclable(e *extent) bool {
 // recycle makes the removal of an extent's records durable and the extent free.
 func (d *Drive) recycle(e *extent) error {
 	next := &extent{number: e.number, generation: e.generation + 1, fixed: true, size: e.size, base: e.base}
-	f, err := d.fs.OpenReadWrite(d.path(e.number), host.Category)
+	f, err := d.openForWriting(e.number)
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,11 @@
 package drive
 
-import (
-	"fmt"
-
-	"github.com/tarnlake/tarn/host"
-)
+import "fmt"
 
 const classes = int(Joint) + 1
+
+// bufferBytes is what a writer's buffer holds at first: memory of this size lies on a page of its own.
+const bufferBytes = 64 << 10
 
 // writer is the one goroutine that appends to the extents of one class. Those of
 // the other classes sync theirs at the same time.
@@ -23,7 +22,7 @@ type writer struct {
 
 func (d *Drive) startWriters(session uint64) {
 	for class := Journal; class <= Joint; class++ {
-		w := &writer{drive: d, class: class, next: session<<sessionShift | 1}
+		w := &writer{drive: d, class: class, next: session<<sessionShift | 1, buffer: make([]byte, 0, bufferBytes)}
 		d.writing.Go(w.run)
 	}
 	d.spares.start(d)
@@ -102,21 +101,8 @@ func (w *writer) commitSome(items []item) (int, error) {
 	if err := e.file.SyncData(); err != nil {
 		return 0, w.report(w.retire(e, fmt.Errorf("sync extent %d: %w", e.number, err)))
 	}
-	w.evictCold(e, items[:n])
 	w.acknowledge(e, items[:n], end)
 	return n, nil
-}
-
-// evictCold gives the memory of records that were synced back, which the next ones
-// take: memory that is in use already costs a fraction of what fresh memory does.
-func (w *writer) evictCold(e *extent, items []item) {
-	at := e.used
-	for _, it := range items {
-		if it.record().Cold {
-			host.Evict(e.file, at, it.bytes())
-		}
-		at += it.bytes()
-	}
 }
 
 func fitting(items []item, used, limit int64) (n int, end int64) {
