@@ -9,6 +9,7 @@ import (
 	"github.com/tarnlake/tarn/objects/index"
 	"github.com/tarnlake/tarn/vectors/distance"
 	"github.com/tarnlake/tarn/vectors/navigate"
+	"github.com/tarnlake/tarn/vectors/segment"
 )
 
 // How many neighbourhoods an automatic query looks into. Queries are drawn from
@@ -118,28 +119,30 @@ func (o *opened) calibrate(ctx context.Context, m *moment, _ *plan) (index.Posit
 func (o *opened) measure(ctx context.Context, m *moment, samples []sampled) (probes int, recall float64, err error) {
 	type neighbour struct {
 		best
-		spots map[uint64]spot // of found ids
+		spots map[uint64]lying // of found ids
 	}
 	queries := make([]*distance.Query, len(samples))
 	nearest := make([]neighbour, len(samples))
 	for i := range samples {
 		queries[i] = distance.NewQuery(o.rec.spec.Metric, samples[i].values)
-		nearest[i] = neighbour{best: best{k: calibratedK}, spots: map[uint64]spot{}}
+		nearest[i] = neighbour{best: best{k: calibratedK}, spots: map[uint64]lying{}}
 	}
 	var scores []float32
+	hosts := map[lying]spot{}
 	for at, h := range m.byPlace {
 		blocks, _, err := o.e.cache.wholes(ctx, h.parts)
 		if err != nil {
 			return 0, 0, err
 		}
-		for _, b := range blocks {
+		for part, b := range blocks {
+			m.hosts(hosts, h, &h.parts[part], b)
 			scores = slices.Grow(scores[:0], b.Len())[:b.Len()]
 			for i := range queries {
 				queries[i].Rows(b.Vectors(), b.Inverses(), scores)
 				for row, d := range scores {
 					if id := b.IDs()[row]; id != samples[i].id && nearest[i].wants(d, id) && o.alive(m, b, row) {
 						nearest[i].add(found{distance: d, id: id})
-						nearest[i].spots[id] = spot{at, b.CellOf(row)}
+						nearest[i].spots[id] = lying{spot{at, b.CellOf(row)}, row}
 					}
 				}
 			}
@@ -151,12 +154,34 @@ func (o *opened) measure(ctx context.Context, m *moment, samples []sampled) (pro
 	for i := range samples {
 		ranks.of(o.rec.spec.Metric, queries[i])
 		for _, f := range nearest[i].found {
-			places[ranks.place(nearest[i].spots[f.id])]++
+			at := nearest[i].spots[f.id]
+			rank := ranks.place(at.spot)
+			if host, ok := hosts[at]; ok {
+				rank = min(rank, ranks.place(host))
+			}
+			places[rank]++
 			total++
 		}
 	}
 	probes, recall = chooseProbes(places, total)
 	return probes, recall, nil
+}
+
+// lying is a row in its cell.
+type lying struct {
+	spot
+	row int // of the block that has cells, or of any where it is in none
+}
+
+// hosts notes in which cells rows of others are guests.
+func (m *moment) hosts(hosts map[lying]spot, h *home, p *part, b *segment.Block) {
+	for cell := range b.Cells() {
+		for _, g := range b.Cell(cell).Guests {
+			if from := m.homes[g.Neighbourhood]; from != nil && from.cells != nil && from.parts[from.celled].file == p.file {
+				hosts[lying{spot{from.place, g.Cell()}, g.Row()}] = spot{h.place, cell}
+			}
+		}
+	}
 }
 
 // chooseProbes is the least number of places that hold enough of the

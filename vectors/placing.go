@@ -21,6 +21,8 @@ type placing struct {
 	sources []*home           // whose rows and cells go into what is written anew
 	from    []spot            // of each row: the source, and a cell of it; -1: none
 	at      []spot            // of each row: where it goes, by place among the centroids
+	guests  map[spot][]int    // rows that are found in a cell beside its own
+	within  []int             // of each row: its place in its block, once it is known
 }
 
 // spot is a place among neighbourhoods, and a cell in it.
@@ -38,7 +40,7 @@ const (
 
 // place finds where the rows go.
 func (s *stepping) place(ctx context.Context) (*placing, error) {
-	p := &placing{stepping: s, from: make([]spot, len(s.rows)), at: make([]spot, len(s.rows))}
+	p := &placing{stepping: s, from: make([]spot, len(s.rows)), at: make([]spot, len(s.rows)), guests: map[spot][]int{}}
 	if len(s.rows) == 0 {
 		return p, nil
 	}
@@ -167,7 +169,14 @@ func (p *placing) shape(ctx context.Context, from, to []int, rounds int) error {
 	if err := s.Refine(ctx, rounds, p.rng); err != nil {
 		return err
 	}
-	s.settle()
+	var guests [][]int32
+	if len(to) > 1 {
+		var err error
+		if guests, err = s.Guests(ctx); err != nil {
+			return err
+		}
+	}
+	s.settle(guests)
 	return nil
 }
 
@@ -176,6 +185,15 @@ func (p *placing) write(b *segment.Builder) error {
 	groups := make([][]int, len(p.list))
 	for i, at := range p.at {
 		groups[at.home] = append(groups[at.home], i)
+	}
+	p.within = make([]int, len(p.rows))
+	for home, rows := range groups {
+		if p.celled(home) {
+			slices.SortStableFunc(rows, func(i, j int) int { return p.at[i].cell - p.at[j].cell })
+		}
+		for at, i := range rows {
+			p.within[i] = at
+		}
 	}
 	for home, rows := range groups {
 		if len(rows) == 0 {
@@ -188,18 +206,17 @@ func (p *placing) write(b *segment.Builder) error {
 	return nil
 }
 
+// celled reports whether a neighbourhood's rows in this step are in cells.
+func (p *placing) celled(home int) bool { return p.anew[home] && p.cells[home] != nil }
+
 func (p *placing) writeHome(b *segment.Builder, home int, members []int) error {
 	h, cells := p.list[home], p.cells[home]
-	celled := p.anew[home] && cells != nil
-	if celled {
-		slices.SortStableFunc(members, func(i, j int) int { return p.at[i].cell - p.at[j].cell })
-	}
 	rows := make([]segment.Row, len(members))
 	for at, i := range members {
 		rows[at] = p.rows[i]
 		rows[at].Neighbourhood = h.id
 	}
-	if !celled {
+	if !p.celled(home) {
 		return b.AddCoded(h.id, p.homes[h.id].centroid, rows)
 	}
 	ends := make([]uint32, cells.Len())
@@ -209,7 +226,20 @@ func (p *placing) writeHome(b *segment.Builder, home int, members []int) error {
 	for i := 1; i < len(ends); i++ {
 		ends[i] += ends[i-1]
 	}
-	return b.AddCelled(h.id, cells, ends, rows)
+	return b.AddCelled(h.id, cells, ends, rows, p.guestsOf(home))
+}
+
+// guestsOf are those of each cell of a neighbourhood.
+func (p *placing) guestsOf(home int) [][]segment.Guest {
+	guests := make([][]segment.Guest, p.cells[home].Len())
+	for cell := range guests {
+		for _, i := range p.guests[spot{home, cell}] {
+			if at := p.at[i]; p.celled(at.home) && p.within[i] < segment.PlaceRowsMax {
+				guests[cell] = append(guests[cell], segment.Guest{Row: p.rows[i], At: segment.PlaceOf(p.list[at.home].id, p.within[i], at.cell)})
+			}
+		}
+	}
+	return guests
 }
 
 // shaping is neighbourhoods whose cells are made.
@@ -267,13 +297,13 @@ func (s *shaping) turn() {
 }
 
 // settle gives cells to neighbourhoods, moves these to the middle of their rows, and places the rows.
-func (s *shaping) settle() {
+func (s *shaping) settle(guests [][]int32) {
 	rotation := quantize.RotationOf(s.o.rec.spec.Dimension)
 	var turned []float32
 	for _, home := range s.to {
 		turned = append(turned, rotation.Turned(s.list[home].centroid)...)
 	}
-	groups := navigate.Group(s.Points, turned, s.Width, quantize.CellsMax)
+	groups := navigate.Group(s.Points, turned, s.Width, s.cellsMost(len(s.to)))
 	points, within := make([][]float32, len(s.to)), make([]int, len(groups))
 	for cell, g := range groups {
 		within[cell] = len(points[g]) / s.Width
@@ -285,9 +315,21 @@ func (s *shaping) settle() {
 		s.at[i] = spot{s.to[g], within[s.Member[at]]}
 		members[g] = append(members[g], i)
 	}
+	for cell, of := range guests {
+		at := spot{s.to[groups[cell]], within[cell]}
+		for _, i := range of {
+			s.guests[at] = append(s.guests[at], s.rows[i])
+		}
+	}
 	for g, home := range s.to {
 		s.settleHome(home, members[g], points[g])
 	}
+}
+
+// cellsMost is how many cells one of some neighbourhoods may get: so few that it need not be divided at once.
+func (s *shaping) cellsMost(homes int) int {
+	even := (s.Cells() + homes - 1) / homes
+	return min(quantize.CellsMax, max(2*s.o.e.o.Tuning.Target*7/8/s.Target, even+even/4))
 }
 
 func (s *shaping) settleHome(to int, members []int, points []float32) {

@@ -14,6 +14,7 @@ type visit struct {
 	home   *home
 	place  navigate.Place
 	first  bool
+	called bool             // only for guests that come from it
 	blocks []*segment.Block // of the neighbourhood's parts; nil entries must be read, or are not looked into
 }
 
@@ -101,6 +102,9 @@ func (p *probing) search(n int) {
 
 // next is the next place to look into; false at the end.
 func (p *probing) next() (v visit, ok bool) {
+	if v, ok := p.call(); ok {
+		return v, true
+	}
 	for p.left > 0 || p.matches < p.needed || !p.ranking.limit.full() {
 		if p.at == len(p.found) {
 			if p.wants >= p.m.atlas.Places() {
@@ -111,14 +115,10 @@ func (p *probing) next() (v visit, ok bool) {
 		}
 		place := p.found[p.at]
 		p.at++
-		h, seen, bit := p.m.byPlace[place.Home()], &p.ranking.seen[place.Home()], uint64(1)<<(place.Cell()%quantize.CellsMax)
-		if *seen&bit != 0 || p.chosen != nil && p.chosen.inHome(h) == 0 && (p.whole || !p.o.hasDeltas(&p.m, h.id)) {
-			continue
+		if v, ok := p.visit(place); ok {
+			p.left--
+			return v, true
 		}
-		first := *seen == 0
-		*seen |= bit
-		p.left--
-		return visit{home: h, place: place, first: first}, true
 	}
 	return v, false
 }
@@ -183,6 +183,7 @@ func (p *probing) eachMissing(ahead []visit, f func(at *part, to **segment.Block
 // look compares with all rows of a place.
 func (p *probing) look(v *visit) {
 	p.explain.Probed++
+	p.ranking.calling = !v.called
 	h := v.home
 	if h.cells != nil && len(v.blocks) > 0 {
 		probe := p.m.atlas.Probe(&p.ranking.query, v.place)

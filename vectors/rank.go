@@ -28,6 +28,9 @@ type ranking struct {
 	seen    []uint64 // of each neighbourhood, by its place: the cells that were looked into
 	ahead   []visit
 	blocks  []*segment.Block // of the visits ahead
+	met     met
+	called  []navigate.Place // cells that guests come from whose blocks are not in memory
+	calling bool             // guests may call for their cells: not those of cells that were called for
 }
 
 // waiting is a row ranked by its bytes.
@@ -46,6 +49,8 @@ func newRanking(k int, s *scan) *ranking {
 	r.query.Reset(s.o.rec.spec.Metric, s.query.Vector())
 	r.seen = slices.Grow(r.seen[:0], len(s.m.byPlace))[:len(s.m.byPlace)]
 	clear(r.seen)
+	r.met.reset()
+	r.called = r.called[:0]
 	return r
 }
 
@@ -64,16 +69,22 @@ func (s *scan) coded(b *segment.Block, run segment.Run, from *part, probe *quant
 	size := quantize.ChunkBytes(b.Width())
 	chunks := run.Chunks
 	s.explain.Scanned += int64(run.Rows)
-	for first := 0; first < run.Rows; first += quantize.ChunkRows {
+	s.explain.Scanned += int64(len(run.Guests))
+	for first := 0; first < run.Rows+len(run.Guests); first += quantize.ChunkRows {
 		mask := probe.Scan(chunks[:size], boundWidth, r.limit.worst(), &r.lower)
 		chunks = chunks[size:]
+		own := uint32(math.MaxUint32) >> min(quantize.ChunkRows, max(0, first+quantize.ChunkRows-run.Rows))
 		if s.matches < s.needed && s.filter != nil {
-			mask = math.MaxUint32 >> max(0, first+quantize.ChunkRows-run.Rows) // every match counts
+			mask |= own // every match counts
 		}
-		for ahead := mask; ahead != 0; ahead &= ahead - 1 {
+		for ahead := mask & own; ahead != 0; ahead &= ahead - 1 {
 			b.FetchWide(run.First + first + bits.TrailingZeros32(ahead))
 		}
-		for ; mask != 0; mask &= mask - 1 {
+		for guests := mask &^ own; guests != 0; guests &= guests - 1 {
+			i := bits.TrailingZeros32(guests)
+			s.guest(run.Guests[first+i-run.Rows], from, r.lower[i])
+		}
+		for mask &= own; mask != 0; mask &= mask - 1 {
 			i := bits.TrailingZeros32(mask)
 			s.byBytes(probe, b, from, run.First+first+i, r.lower[i])
 		}
@@ -89,12 +100,17 @@ func (s *scan) byBytes(probe *quantize.Probe, b *segment.Block, from *part, i in
 		score, err = probe.Wide(b.Wide(i))
 		near = score-err < r.limit.worst()
 	}
-	if !s.passes(b, i, near) || !near {
+	if r.met.has(b.IDs()[i]) || !s.passes(b, i, near) || !near {
 		return
 	}
+	s.wait(b, from, i, score, err)
+}
+
+// wait leaves a row to settle.
+func (s *scan) wait(b *segment.Block, from *part, i int, score, err float32) {
 	s.explain.Reranked++
-	r.limit.add(score)
-	r.waiting = append(r.waiting, waiting{score - err, int32(i), b, from})
+	s.ranking.limit.add(score)
+	s.ranking.waiting = append(s.ranking.waiting, waiting{score - err, int32(i), b, from})
 }
 
 // settle compares what is still near with full numbers.

@@ -2,6 +2,7 @@ package vectors
 
 import (
 	"context"
+	"math"
 	"math/bits"
 
 	"github.com/tarnlake/tarn/vectors/filter"
@@ -75,11 +76,11 @@ func (s *scan) densely(ctx context.Context, probes int) error {
 func (s *scan) selected(b *segment.Block, run segment.Run, from *part, probe *quantize.Probe) {
 	set, first := s.chosen.segments[from.file], from.first+run.First
 	n := set.Count(first, first+run.Rows)
-	if n == 0 {
+	if n == 0 && len(run.Guests) == 0 {
 		return
 	}
 	s.matches += n
-	if !b.Coded() || n*fewOf <= run.Rows && b.HasVectors() {
+	if !b.Coded() || n*fewOf <= run.Rows && b.HasVectors() && len(run.Guests) == 0 {
 		s.explain.Scanned += int64(n)
 		set.Each(first, first+run.Rows, func(row int) bool {
 			s.direct(b, row-from.first)
@@ -93,7 +94,7 @@ func (s *scan) selected(b *segment.Block, run segment.Run, from *part, probe *qu
 // direct compares a chosen row in full numbers.
 func (s *scan) direct(b *segment.Block, i int) {
 	d := s.query.Row(b.Vector(i), b.Inverse(i))
-	if !s.best.wants(d, b.IDs()[i]) || !s.wanted(b, i) {
+	if !s.best.wants(d, b.IDs()[i]) || s.ranking != nil && s.ranking.met.has(b.IDs()[i]) || !s.wanted(b, i) {
 		return
 	}
 	s.best.add(found{distance: d, id: b.IDs()[i], block: b, row: i})
@@ -112,15 +113,24 @@ func (s *scan) masked(b *segment.Block, run segment.Run, from *part, probe *quan
 	r, rows := s.ranking, run.Rows
 	size := quantize.ChunkBytes(b.Width())
 	chunks := run.Chunks
-	for first := 0; first < rows; first += quantize.ChunkRows {
+	for first := 0; first < rows+len(run.Guests); first += quantize.ChunkRows {
 		chunk := chunks[:size]
 		chunks = chunks[size:]
-		mask := uint32(set.Bits(from.first+run.First+first, min(quantize.ChunkRows, rows-first)))
-		if mask == 0 {
+		own := uint32(0)
+		if first < rows {
+			own = uint32(set.Bits(from.first+run.First+first, min(quantize.ChunkRows, rows-first)))
+		}
+		guests := ^(uint32(math.MaxUint32) >> min(quantize.ChunkRows, max(0, first+quantize.ChunkRows-rows)))
+		if own|guests == 0 {
 			continue
 		}
-		s.explain.Scanned += int64(bits.OnesCount32(mask))
-		for mask &= probe.Scan(chunk, boundWidth, r.limit.worst(), &r.lower); mask != 0; mask &= mask - 1 {
+		s.explain.Scanned += int64(bits.OnesCount32(own))
+		mask := probe.Scan(chunk, boundWidth, r.limit.worst(), &r.lower)
+		for guests &= mask; guests != 0; guests &= guests - 1 {
+			i := bits.TrailingZeros32(guests)
+			s.guest(run.Guests[first+i-rows], from, r.lower[i])
+		}
+		for mask &= own; mask != 0; mask &= mask - 1 {
 			i := bits.TrailingZeros32(mask)
 			s.selectedByBytes(probe, b, from, run.First+first+i, r.lower[i])
 		}
@@ -134,12 +144,10 @@ func (s *scan) selectedByBytes(probe *quantize.Probe, b *segment.Block, from *pa
 		return
 	}
 	score, err := probe.Wide(b.Wide(i))
-	if score-err >= r.limit.worst() || !s.wanted(b, i) {
+	if score-err >= r.limit.worst() || r.met.has(b.IDs()[i]) || !s.wanted(b, i) {
 		return
 	}
-	s.explain.Reranked++
-	r.limit.add(score)
-	r.waiting = append(r.waiting, waiting{score - err, int32(i), b, from})
+	s.wait(b, from, i, score, err)
 }
 
 // everyChosen compares with every row that the filter means.

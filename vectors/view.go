@@ -46,6 +46,7 @@ type home struct {
 	rows     int             // in parts
 	cells    *quantize.Cells // nil: its rows are in none
 	celled   int             // which of the parts has rows by cell, where there are cells
+	place    int             // among the centroids; set by settle
 }
 
 // part is one block of a neighbourhood.
@@ -262,6 +263,9 @@ func (n *view) settle(metric distance.Metric) {
 		}
 	}
 	n.atlas, n.byPlace = atlasOf(n.centroids, n.homes)
+	for i, h := range n.byPlace {
+		h.place = i
+	}
 }
 
 // places is how many cells there are, and neighbourhoods without cells.

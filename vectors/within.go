@@ -159,7 +159,7 @@ func (s *scan) reached(b *segment.Block, r *reach) {
 		s.explain.Scanned += int64(run.Rows)
 		for i := run.First; i < run.First+run.Rows; i++ {
 			if s.mayBeWithin(b, &probe, i) && s.passes(b, i, true) {
-				s.wait(b, r, i)
+				s.waitWithin(b, r, i)
 			}
 		}
 	})
@@ -170,7 +170,7 @@ func (s *scan) reachedChosen(b *segment.Block, r *reach, run segment.Run, probe 
 	s.chosen.segments[r.part.file].Each(first+run.First, first+run.First+run.Rows, func(row int) bool {
 		s.explain.Scanned++
 		if i := row - first; s.mayBeWithin(b, probe, i) && s.wanted(b, i) {
-			s.wait(b, r, i)
+			s.waitWithin(b, r, i)
 		}
 		return true
 	})
@@ -181,7 +181,7 @@ func (s *scan) mayBeWithin(b *segment.Block, probe *quantize.Probe, i int) bool 
 	return !(probe.Sure(row, add, mul) > *s.best.within) // also where a number passed what float32 holds
 }
 
-func (s *scan) wait(b *segment.Block, r *reach, i int) {
+func (s *scan) waitWithin(b *segment.Block, r *reach, i int) {
 	s.explain.Reranked++
 	s.ranking.waiting = append(s.ranking.waiting, waiting{row: int32(i), block: b, from: r.part})
 }

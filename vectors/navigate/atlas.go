@@ -256,6 +256,12 @@ func (a *Atlas) Probe(q *quantize.Query, p Place) quantize.Probe {
 	return a.cells[p.Home()].Probe(q, p.Cell(), p.Score())
 }
 
+// Place is a cell of a neighbourhood, as if the last search, for this query, had found it.
+func (s *Search) Place(a *Atlas, q *quantize.Query, home, cell int) Place {
+	probe := s.probeHome(a, q, home)
+	return Place{uint64(bitsOf(a.cells[home].Score(&probe, cell)))<<32 | uint64(home)<<8 | uint64(cell)}
+}
+
 // bitsOf orders numbers as their bits.
 func bitsOf(x float32) uint32 {
 	b := math.Float32bits(x)

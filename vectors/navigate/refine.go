@@ -190,14 +190,19 @@ func (f *Refining) average() {
 	}
 }
 
+// halve finds the halves of the points' squared lengths.
+func (f *Refining) halve() {
+	f.halves = slices.Grow(f.halves[:0], f.Cells())[:f.Cells()]
+	for i := range f.halves {
+		f.halves[i] = distance.Dot(f.point(i), f.point(i)) / 2
+	}
+}
+
 // link lists the cells nearest to each.
 func (f *Refining) link() {
 	n := f.Cells()
 	f.each = min(n, nearCells)
-	f.halves = slices.Grow(f.halves[:0], n)[:n]
-	for i := range n {
-		f.halves[i] = distance.Dot(f.point(i), f.point(i)) / 2
-	}
+	f.halve()
 	f.lists = make([]int32, 0, n*f.each)
 	scores, keys := make([]float32, n), make([]uint64, n)
 	for i := range n {

@@ -30,6 +30,7 @@ type Block struct {
 	wide      []int8
 	factors   []float32
 	cells     []cellStart // one more than there are cells; nil: there are none
+	guests    []Place     // by cell
 	data      []byte      // that was opened
 	whole     int         // bytes of the whole block
 	vectorsAt int         // in it
@@ -96,11 +97,12 @@ func (r *tierReader) chunks(k *Block) int {
 			r.fail("cell %d ends at row %d, the one before at %d of %d", i, end, from.row, r.rows)
 			return 0
 		}
-		k.cells[i+1] = cellStart{end, from.chunk + uint32(quantize.Chunks(int(end-from.row)))}
+		k.cells[i+1] = cellStart{row: end, chunk: from.chunk + uint32(quantize.Chunks(int(end-from.row)))}
 	}
 	if last := k.cells[len(ends)]; int(last.row) != r.rows {
 		r.fail("cells have %d of %d rows", last.row, r.rows)
 	}
+	r.guests(k)
 	return int(k.cells[len(ends)].chunk)
 }
 
@@ -127,8 +129,8 @@ func blockHeader(b []byte, whole int) (rows int, tiers map[tierKind]tier, err er
 	if len(b) < blockFixed || string(b[:4]) != blockMagic {
 		return 0, nil, corrupt("no block begins here")
 	}
-	if v := binary.LittleEndian.Uint16(b[4:]); v != blockVersion && v != celledVersion {
-		return 0, nil, fmt.Errorf("%w: block of version %d, this release knows %d", ErrVersion, v, celledVersion)
+	if v := binary.LittleEndian.Uint16(b[4:]); v < blockVersion || v > hostVersion {
+		return 0, nil, fmt.Errorf("%w: block of version %d, this release knows %d", ErrVersion, v, hostVersion)
 	}
 	n := int(binary.LittleEndian.Uint16(b[6:]))
 	table := blockFixed + n*tierEntryBytes

@@ -15,21 +15,36 @@ type coded struct {
 	wide    []byte
 	factors []float32
 	ends    []uint32 // of cells; nil: there are none
+	guests  [][]Guest
+}
+
+// hosted counts the guests.
+func (c *coded) hosted() (n int) {
+	for _, of := range c.guests {
+		n += len(of)
+	}
+	return n
 }
 
 func (c *coded) bytes() int {
 	if c == nil {
 		return 0
 	}
-	return len(c.chunks) + len(c.wide) + 4*len(c.factors) + 4*len(c.ends)
+	return len(c.chunks) + len(c.wide) + 4*len(c.factors) + 4*len(c.ends) + 4*len(c.guests) + guestBytes*c.hosted()
 }
 
-// add encodes rows into chunks of their own.
-func (c *coded) add(e *quantize.Encoder, width int, rows []Row) {
-	size := quantize.ChunkBytes(width)
+// add encodes rows into chunks of their own, and behind them guests.
+func (c *coded) add(e *quantize.Encoder, width int, rows []Row, guests []Guest) {
+	size, n := quantize.ChunkBytes(width), len(rows)+len(guests)
 	begin := len(c.chunks)
-	c.chunks = append(c.chunks, make([]byte, quantize.Chunks(len(rows))*size)...)
+	c.chunks = append(c.chunks, make([]byte, quantize.Chunks(n)*size)...)
 	bytes := make([]int8, width)
+	for i := range guests {
+		at := len(rows) + i
+		chunk := c.chunks[begin+at/quantize.ChunkRows*size:][:size]
+		clear(bytes)
+		e.Encode(guests[i].Row.Vector, guests[i].Row.Inverse, quantize.Row{Chunk: chunk, At: at % quantize.ChunkRows, Wide: bytes})
+	}
 	for i := range rows {
 		clear(bytes)
 		chunk := c.chunks[begin+i/quantize.ChunkRows*size:][:size]
@@ -39,7 +54,7 @@ func (c *coded) add(e *quantize.Encoder, width int, rows []Row) {
 			c.wide = append(c.wide, byte(x))
 		}
 	}
-	if last := len(rows) % quantize.ChunkRows; last > 0 {
+	if last := n % quantize.ChunkRows; last > 0 {
 		quantize.Fill(c.chunks[len(c.chunks)-size:], width, last)
 	}
 }
@@ -53,22 +68,32 @@ func newCoded(rows, width int) *coded {
 func EncodeCoded(rows []Row, metric distance.Metric, centroid []float32) (b []byte, hot, warm int, err error) {
 	width := quantize.Width(len(centroid))
 	c := newCoded(len(rows), width)
-	c.add(quantize.NewEncoder(metric, centroid), width, rows)
+	c.add(quantize.NewEncoder(metric, centroid), width, rows, nil)
 	return encodeFront(rows, len(centroid), codedTiers, hotTiers, c)
 }
 
-// EncodeCelled is EncodeCoded for rows that come cell by cell.
-func EncodeCelled(rows []Row, metric distance.Metric, cells *quantize.Cells, ends []uint32) (b []byte, hot, warm int, err error) {
+// EncodeCelled is EncodeCoded for rows that come cell by cell. guests are those of each cell; nil: there
+// are none.
+func EncodeCelled(rows []Row, metric distance.Metric, cells *quantize.Cells, ends []uint32, guests [][]Guest) (b []byte, hot, warm int, err error) {
 	if len(ends) != cells.Len() || int(ends[len(ends)-1]) != len(rows) {
 		return nil, 0, 0, fmt.Errorf("encode %d rows in %d cells: the last of %d ends is not theirs", len(rows), cells.Len(), len(ends))
 	}
 	width := quantize.Width(cells.Dimension())
 	c := newCoded(len(rows), width)
-	c.ends = ends
+	if c.ends, c.guests = ends, guests; c.hosted() == 0 {
+		c.guests = nil
+	}
 	first := uint32(0)
 	for i, end := range ends {
-		c.add(cells.Encoder(i), width, rows[first:end])
+		var of []Guest
+		if c.guests != nil {
+			of = c.guests[i]
+		}
+		c.add(cells.Encoder(i), width, rows[first:end], of)
 		first = end
+	}
+	if c.guests != nil {
+		return encodeFront(rows, cells.Dimension(), hostTiers, hotTiers+2, c)
 	}
 	return encodeFront(rows, cells.Dimension(), celledTiers, hotTiers+1, c)
 }
@@ -85,11 +110,12 @@ func encodeFront(rows []Row, dim int, order []tierKind, hots int, c *coded) (b [
 // Run is rows of a block whose codes are relative to one point.
 type Run struct {
 	First, Rows int
-	Chunks      []byte // codes of 32 rows after one another
+	Chunks      []byte  // codes of 32 rows after one another
+	Guests      []Place // of rows of other cells, the codes of which come behind those of the cell's own
 }
 
 // Whole is all rows of a block that has no cells.
-func (k *Block) Whole() Run { return Run{0, k.Len(), k.chunks} }
+func (k *Block) Whole() Run { return Run{Rows: k.Len(), Chunks: k.chunks} }
 
 // Cells is how many cells the block's rows are in; 0: its codes are relative to the centroid.
 func (k *Block) Cells() int { return max(0, len(k.cells)-1) }
@@ -97,7 +123,7 @@ func (k *Block) Cells() int { return max(0, len(k.cells)-1) }
 // Cell is the rows of a cell.
 func (k *Block) Cell(i int) Run {
 	from, to, size := k.cells[i], k.cells[i+1], quantize.ChunkBytes(k.width)
-	return Run{int(from.row), int(to.row - from.row), k.chunks[int(from.chunk)*size : int(to.chunk)*size]}
+	return Run{int(from.row), int(to.row - from.row), k.chunks[int(from.chunk)*size : int(to.chunk)*size], k.guests[from.guest:to.guest]}
 }
 
 // CellOf is the cell of a row; -1: it is in none.
@@ -111,8 +137,8 @@ func (k *Block) CellOf(row int) int {
 	return at - 1
 }
 
-// cellStart is the first row of a cell, and its first chunk.
-type cellStart struct{ row, chunk uint32 }
+// cellStart is the first row of a cell, its first chunk, and its first guest.
+type cellStart struct{ row, chunk, guest uint32 }
 
 // Coded reports whether the block has codes.
 func (k *Block) Coded() bool { return k.chunks != nil }

@@ -55,7 +55,7 @@ func describeSegment(b []byte) []string {
 // tierNames are for people.
 var tierNames = map[tierKind]string{
 	tierIDs: "ids", tierVectors: "vectors", tierInverses: "inverse lengths", tierKeys: "keys", tierDocuments: "filterable metadata", tierMetadata: "metadata",
-	tierSources: "sources", tierNeighbourhoods: "neighbourhoods", tierCodes: "codes", tierWide: "bytes", tierWideFactors: "factors of bytes", tierCellEnds: "ends of cells",
+	tierSources: "sources", tierNeighbourhoods: "neighbourhoods", tierCodes: "codes", tierWide: "bytes", tierWideFactors: "factors of bytes", tierCellEnds: "ends of cells", tierGuests: "guests of cells",
 }
 
 func describeBlock(b []byte) []string {

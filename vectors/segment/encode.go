@@ -11,7 +11,7 @@ import (
 // A block, little endian, every tier on a multiple of 64 bytes:
 //
 //	0   4  magic "TVBK"
-//	4   2  version: 1; 2 where it has cells
+//	4   2  version: 1; 2 where it has cells; 3 where these have guests
 //	6   2  tiers
 //	8   4  rows
 //	12  4  dimension
@@ -44,10 +44,17 @@ import (
 // the cells, and each cell begins a chunk of its own.
 //
 //	12  cell ends      [cells] uint32, rows to the end of each
+//
+// Cells may have guests: rows of other cells, of any block of the segment, whose codes, relative to the cell that has them as
+// guests, come behind those of its own rows. The tier lies between 12 and 9.
+//
+//	13  guests         [cells] uint32, guests to the end of each; for each guest: uint32 neighbourhood,
+//	                   uint32 cell in the low 6 bits, row of the block above
 const (
 	blockMagic     = "TVBK"
 	blockVersion   = 1
 	celledVersion  = 2
+	hostVersion    = 3
 	blockFixed     = 24
 	tierEntryBytes = 16
 	tierAlign      = 64
@@ -72,6 +79,7 @@ const (
 	tierWide
 	tierWideFactors
 	tierCellEnds
+	tierGuests
 )
 
 // The order of tiers in a block, and how many of a coded block's lead.
@@ -79,6 +87,7 @@ var (
 	plainTiers  = []tierKind{tierIDs, tierVectors, tierInverses, tierKeys, tierDocuments, tierMetadata, tierSources, tierNeighbourhoods}
 	codedTiers  = []tierKind{tierIDs, tierCodes, tierWide, tierWideFactors, tierInverses, tierKeys, tierDocuments, tierSources, tierNeighbourhoods, tierVectors, tierMetadata}
 	celledTiers = slices.Insert(slices.Clone(codedTiers), 1, tierCellEnds)
+	hostTiers   = slices.Insert(slices.Clone(celledTiers), 2, tierGuests)
 )
 
 const (
@@ -119,6 +128,9 @@ func encodeBlock(rows []Row, dim int, order []tierKind, c *coded) (b []byte, end
 	binary.LittleEndian.PutUint16(b[4:], blockVersion)
 	if c != nil && c.ends != nil {
 		binary.LittleEndian.PutUint16(b[4:], celledVersion)
+		if c.guests != nil {
+			binary.LittleEndian.PutUint16(b[4:], hostVersion)
+		}
 	}
 	binary.LittleEndian.PutUint16(b[6:], uint16(len(order)))
 	binary.LittleEndian.PutUint32(b[8:], uint32(len(rows)))
@@ -141,6 +153,8 @@ func appendTier(b []byte, kind tierKind, rows []Row, c *coded) []byte {
 			b = binary.LittleEndian.AppendUint32(b, end)
 		}
 		return b
+	case tierGuests:
+		return appendGuests(b, c.guests)
 	case tierKeys:
 		return appendTexts(b, rows, func(b []byte, r *Row) []byte { return append(b, r.Key...) })
 	case tierDocuments:
@@ -187,7 +201,7 @@ func appendTexts(b []byte, rows []Row, write func([]byte, *Row) []byte) []byte {
 
 // encodedBytes is the size of the block, or a little more.
 func encodedBytes(rows []Row, dim int) int {
-	n := blockFixed + len(celledTiers)*(tierEntryBytes+tierAlign+4)
+	n := blockFixed + len(hostTiers)*(tierEntryBytes+tierAlign+4)
 	for i := range rows {
 		n += 8 + 4*dim + 4 + 4*4 + 4 + len(rows[i].Key) + len(rows[i].Document) + len(rows[i].Metadata)
 		if s := rows[i].Source; s != nil {

@@ -88,9 +88,9 @@ func (s *Builder) AddCoded(neighbourhood uint32, centroid []float32, rows []Row)
 }
 
 // AddCelled is AddCoded for rows that come cell by cell; ends counts the rows to the end of each. Codes are
-// relative to the cells.
-func (s *Builder) AddCelled(neighbourhood uint32, cells *quantize.Cells, ends []uint32, rows []Row) error {
-	b, hot, warm, err := EncodeCelled(rows, s.Metric, cells, ends)
+// relative to the cells. guests are those of each cell, which lie in this segment; nil: there are none.
+func (s *Builder) AddCelled(neighbourhood uint32, cells *quantize.Cells, ends []uint32, rows []Row, guests [][]Guest) error {
+	b, hot, warm, err := EncodeCelled(rows, s.Metric, cells, ends, guests)
 	if err != nil {
 		return err
 	}

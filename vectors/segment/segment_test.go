@@ -101,7 +101,7 @@ func TestEveryChangedByteIsNoticed(t *testing.T) {
 		}
 	}
 	newer := bytes.Clone(data)
-	newer[4] = 3
+	newer[4] = 4
 	if _, err := OpenBlock(newer); !errors.Is(err, ErrVersion) {
 		t.Errorf("a newer version: %v", err)
 	}
@@ -203,7 +203,7 @@ func celledSegment(t testing.TB) (data []byte, head int) {
 	if err := s.AddCoded(3, []float32{1, 1, 1}, rows); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.AddCelled(4, cells, ends, rows); err != nil {
+	if err := s.AddCelled(4, cells, ends, rows, nil); err != nil {
 		t.Fatal(err)
 	}
 	return s.Finish()
@@ -244,7 +244,7 @@ func TestCellsComeBack(t *testing.T) {
 func TestCellsThatDoNotFitAreRefused(t *testing.T) {
 	rows, cells, _ := celled(t)
 	for _, ends := range [][]uint32{{1, 2}, {1, 1, 1}, {1, 1, 3}} {
-		if _, _, _, err := EncodeCelled(rows, distance.Euclidean, cells, ends); err == nil {
+		if _, _, _, err := EncodeCelled(rows, distance.Euclidean, cells, ends, nil); err == nil {
 			t.Errorf("cells that end at %v are written", ends)
 		}
 	}
@@ -327,7 +327,13 @@ func FuzzOpenPart(f *testing.F) {
 		f.Add(data[:end], len(data))
 	}
 	rows, cells, ends := celled(f)
-	data, hot, _, err = EncodeCelled(rows, distance.Euclidean, cells, ends)
+	data, hot, _, err = EncodeCelled(rows, distance.Euclidean, cells, ends, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data[:hot], len(data))
+	f.Add(data, len(data))
+	data, hot, _, err = EncodeCelled(rows, distance.Euclidean, cells, ends, guests(rows))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -343,8 +349,11 @@ func FuzzOpenPart(f *testing.F) {
 			k.Wide(i)
 		}
 		for i := range k.Cells() {
-			for row, c := 0, k.Cell(i); row < c.Rows; row++ {
+			c := k.Cell(i)
+			for row := range c.Rows {
 				k.Wide(c.First + row)
+			}
+			for row := range c.Rows + len(c.Guests) {
 				_ = c.Chunks[row/quantize.ChunkRows*quantize.ChunkBytes(k.Width())]
 			}
 		}
