@@ -1,6 +1,7 @@
 package vectors
 
 import (
+	"math/bits"
 	"slices"
 
 	"github.com/tarnlake/tarn/vectors/navigate"
@@ -13,24 +14,46 @@ import (
 // was written anew since, it is no longer where its place says, and is passed over: it is found in its own cell,
 // as every row is, and gets a second one again when neighbourhoods are next shaped together.
 
-// guest ranks a row that lies elsewhere by its bytes; its distance is hardly below lower.
-func (s *scan) guest(at segment.Place, from *part, lower float32) {
+// guests ranks those of a chunk that a mask tells; the guest of its first place is at from in the list.
+func (s *scan) guests(list []segment.Place, from int, mask uint32, host *part) {
 	r := s.ranking
-	if lower >= r.limit.worst() {
+	r.guests = r.guests[:0]
+	for ; mask != 0; mask &= mask - 1 {
+		i := bits.TrailingZeros32(mask)
+		if r.lower[i] >= r.limit.worst() {
+			continue
+		}
+		at := list[from+i]
+		if h, b := s.lies(at, host); b != nil && b.HasBytes() && at.Row() < b.Len() {
+			b.FetchWide(at.Row())
+			h.cells.Fetch(at.Cell())
+			r.guests = append(r.guests, guest{at, h, b, r.lower[i]})
+		}
+	}
+	for i := range r.guests {
+		s.guest(&r.guests[i])
+	}
+}
+
+// guest is one that is known to lie where it says.
+type guest struct {
+	at    segment.Place
+	home  *home
+	block *segment.Block
+	lower float32 // its distance is hardly below that
+}
+
+// guest ranks a row that lies elsewhere by its bytes.
+func (s *scan) guest(g *guest) {
+	r, b, i := s.ranking, g.block, g.at.Row()
+	if g.lower >= r.limit.worst() {
 		return
 	}
-	h, b := s.lies(at, from)
-	if b == nil {
+	from := &g.home.parts[g.home.celled]
+	if s.chosen != nil && !s.chosen.segments[from.file].Has(from.first+i) {
 		return
 	}
-	i := at.Row()
-	if !b.HasBytes() || i >= b.Len() {
-		return
-	}
-	if s.chosen != nil && !s.chosen.segments[from.file].Has(h.parts[h.celled].first+i) {
-		return
-	}
-	place := r.search.Place(s.m.atlas, &r.query, h.place, at.Cell())
+	place := r.search.Place(s.m.atlas, &r.query, g.home.place, g.at.Cell())
 	probe := s.m.atlas.Probe(&r.query, place)
 	score, err := probe.Wide(b.Wide(i))
 	if score-err >= r.limit.worst() || r.met.has(b.IDs()[i]) || !s.wanted(b, i) {
@@ -41,7 +64,7 @@ func (s *scan) guest(at segment.Place, from *part, lower float32) {
 	}
 	s.matches++
 	r.met.add(b.IDs()[i])
-	s.wait(b, &h.parts[h.celled], i, score, err)
+	s.wait(b, from, i, score, err)
 }
 
 // lies is where a guest of a part lies. There is no block where it is not there any more, where its cell is looked into

@@ -28,6 +28,7 @@ type ranking struct {
 	seen    []uint64 // of each neighbourhood, by its place: the cells that were looked into
 	ahead   []visit
 	blocks  []*segment.Block // of the visits ahead
+	guests  []guest          // of a chunk
 	met     met
 	called  []navigate.Place // cells that guests come from whose blocks are not in memory
 	calling bool             // guests may call for their cells: not those of cells that were called for
@@ -59,6 +60,7 @@ func (r *ranking) release() {
 	clear(r.waiting[:cap(r.waiting)])
 	clear(r.ahead[:cap(r.ahead)])
 	clear(r.blocks[:cap(r.blocks)])
+	clear(r.guests[:cap(r.guests)])
 	r.waiting = r.waiting[:0]
 	rankings.Put(r)
 }
@@ -80,13 +82,13 @@ func (s *scan) coded(b *segment.Block, run segment.Run, from *part, probe *quant
 		for ahead := mask & own; ahead != 0; ahead &= ahead - 1 {
 			b.FetchWide(run.First + first + bits.TrailingZeros32(ahead))
 		}
-		for guests := mask &^ own; guests != 0; guests &= guests - 1 {
-			i := bits.TrailingZeros32(guests)
-			s.guest(run.Guests[first+i-run.Rows], from, r.lower[i])
-		}
+		guests := mask &^ own
 		for mask &= own; mask != 0; mask &= mask - 1 {
 			i := bits.TrailingZeros32(mask)
 			s.byBytes(probe, b, from, run.First+first+i, r.lower[i])
+		}
+		if guests != 0 {
+			s.guests(run.Guests, first-run.Rows, guests, from)
 		}
 	}
 }

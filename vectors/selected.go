@@ -126,13 +126,13 @@ func (s *scan) masked(b *segment.Block, run segment.Run, from *part, probe *quan
 		}
 		s.explain.Scanned += int64(bits.OnesCount32(own))
 		mask := probe.Scan(chunk, boundWidth, r.limit.worst(), &r.lower)
-		for guests &= mask; guests != 0; guests &= guests - 1 {
-			i := bits.TrailingZeros32(guests)
-			s.guest(run.Guests[first+i-rows], from, r.lower[i])
-		}
+		guests &= mask
 		for mask &= own; mask != 0; mask &= mask - 1 {
 			i := bits.TrailingZeros32(mask)
 			s.selectedByBytes(probe, b, from, run.First+first+i, r.lower[i])
+		}
+		if guests != 0 {
+			s.guests(run.Guests, first-rows, guests, from)
 		}
 	}
 }

@@ -18,6 +18,12 @@
 //	Centroids ──many?──► newGraph ──recall ≥ Floor?──► Graph, for that many centroids or fewer
 //	              no                     no            Centroids
 //
-// Centroids and Graphs are immutable and may be used by many goroutines at once. Nothing here is
+// A neighbourhood is divided further, into cells. An Atlas is all cells of an index; a Search finds those nearest to a query, which is
+// what queries look into. Refining gives rows their cells, and Guests give rows a second one:
+//
+//	rows, cells ──Refine──► cells in the middle of their rows ──Guests──► rows that each cell has as guests
+//	query ──Search.Nearest──► places: cells, and neighbourhoods without any
+//
+// Centroids, Graphs and Atlases are immutable and may be used by many goroutines at once. Nothing here is
 // durable; package vectors keeps centroids in the index.
 package navigate

@@ -16,11 +16,11 @@ import (
 // nearest cell), 105 with 1, 88 with 2 and 84 with 4; with 0.6 guests, in 72 with 2, November 2026.
 const guestsAlong = 2
 
-// wish is a second cell that a row would be in, and a third.
+// wish is the cells that a row would be a guest of, the best first.
 type wish struct {
-	ratio float32 // of its loss there to its squared distance to its own cell
+	ratio float32 // of its loss in the first to its squared distance to its own cell
 	row   int32
-	cells [2]int32
+	cells [4]int32 // -1: none
 }
 
 // Guests gives rows a second cell, as long as there are free places in the chunks of the cells: the list of each
@@ -117,7 +117,7 @@ func (w *wishing) wish(i int32) (wish, bool) {
 	near, dots, across := w.near[:len(found)*w.Width], w.dots[:len(found)], w.across[:len(found)]
 	distance.DotRows(x, near, dots)
 	distance.DotRows(point, near, across)
-	wants, losses := wish{row: i, cells: [2]int32{-1, -1}}, [2]float32{}
+	var wants wanting
 	for at, f := range found {
 		cell := int32(uint32(f))
 		if int(cell) == own {
@@ -125,14 +125,33 @@ func (w *wishing) wish(i int32) (wish, bool) {
 		}
 		along := square - dots[at] - toOwn + across[at]
 		loss := square - 2*dots[at] + 2*w.halves[cell] + guestsAlong*along*along/apart
-		switch {
-		case wants.cells[0] < 0 || loss < losses[0]:
-			wants.cells[1], losses[1] = wants.cells[0], losses[0]
-			wants.cells[0], losses[0] = cell, loss
-		case wants.cells[1] < 0 || loss < losses[1]:
-			wants.cells[1], losses[1] = cell, loss
-		}
+		wants.offer(loss, cell)
 	}
-	wants.ratio = losses[0] / apart
-	return wants, wants.cells[0] >= 0
+	if wants.n == 0 {
+		return wish{}, false
+	}
+	out := wish{ratio: wants.losses[0] / apart, row: i, cells: wants.cells}
+	for at := wants.n; at < len(out.cells); at++ {
+		out.cells[at] = -1
+	}
+	return out, true
+}
+
+// wanting keeps the cells of the least losses.
+type wanting struct {
+	n      int
+	losses [4]float32
+	cells  [4]int32
+}
+
+func (w *wanting) offer(loss float32, cell int32) {
+	if w.n == len(w.cells) && loss >= w.losses[w.n-1] {
+		return
+	}
+	w.n = min(w.n+1, len(w.cells))
+	at := w.n - 1
+	for ; at > 0 && loss < w.losses[at-1]; at-- {
+		w.losses[at], w.cells[at] = w.losses[at-1], w.cells[at-1]
+	}
+	w.losses[at], w.cells[at] = loss, cell
 }

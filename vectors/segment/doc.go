@@ -11,6 +11,8 @@
 //	  header │ directory: neighbourhood → block │ block │ block │ …
 //	                                              ids, vectors, lengths, keys, documents, metadata, sources
 //
+// Rows of a block may lie in cells, and cells may have guests: rows of other cells that are found there too.
+//
 // A block of a segment is one range read. New tiers (codes, 8-bit vectors) get
 // numbers of their own; a reader passes over tiers that it does not know.
 //
