@@ -30,7 +30,7 @@ type Tuning struct {
 	FoldRecords  int   // or pushes and deletes; default 400
 	TailBytesMax int64 // writers wait while the tail has more; default 64 MiB
 	Target       int   // vectors of a neighbourhood; it is divided above twice that; default 512
-	Cell         int   // vectors of a cell, into which a neighbourhood is divided further; default 24, at most a quarter of Target
+	Cell         int   // vectors of a cell, into which a neighbourhood is divided further; default 20, at most a quarter of Target
 }
 
 // Events tells what an engine does. Each may be nil; they must return soon.
@@ -42,7 +42,7 @@ type Events struct {
 // See docs/decisions/0026-cells.md.
 const (
 	defaultTarget = 512
-	defaultCell   = 24
+	defaultCell   = 20
 )
 
 func (o *Options) fill() {

@@ -90,7 +90,9 @@ func (p *probing) fetch(ahead []visit, i int) {
 		return
 	}
 	if v := &ahead[i]; v.home.cells != nil && len(v.blocks) > 0 && p.chosen == nil {
-		quantize.Prefetch(v.blocks[v.home.celled].Cell(v.place.Cell()).Chunks)
+		run := v.blocks[v.home.celled].Cell(v.place.Cell())
+		quantize.Prefetch(run.Chunks)
+		run.FetchGuests()
 	}
 }
 

@@ -26,6 +26,9 @@ type Vector struct {
 // squareMax bounds the squared length of a vector, so that no distance overflows.
 const squareMax = 1e37
 
+// Between these a squared length is one that any metric takes.
+const plainLeast, plainMost = 1e-20, 1e20
+
 // validateBatch turns vectors into rows without ids, or names what is wrong.
 func validateBatch(spec *Spec, vectors []Vector) ([]segment.Row, error) {
 	if len(vectors) == 0 || len(vectors) > BatchMax {
@@ -78,6 +81,9 @@ func validateKey(key, field string) error {
 func validateValues(spec *Spec, values []float32, field string) error {
 	if len(values) != spec.Dimension {
 		return invalid(field, "has %d numbers, but the index has dimension %d", len(values), spec.Dimension)
+	}
+	if s := distance.Dot(values, values); s > plainLeast && s < plainMost {
+		return nil // which it would not be with a number that is not finite
 	}
 	var square float64
 	for i, x := range values {

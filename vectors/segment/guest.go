@@ -2,6 +2,7 @@ package segment
 
 import (
 	"encoding/binary"
+	"unsafe"
 
 	"github.com/tarnlake/tarn/vectors/quantize"
 )
@@ -34,6 +35,13 @@ func (p Place) Row() int { return int(p.at >> 6) }
 
 // Cell of the block.
 func (p Place) Cell() int { return int(p.at % quantize.CellsMax) }
+
+// FetchGuests asks the processor for the list of guests.
+func (r Run) FetchGuests() {
+	if len(r.Guests) > 0 {
+		quantize.Prefetch(unsafe.Slice((*byte)(unsafe.Pointer(&r.Guests[0])), guestBytes*len(r.Guests)))
+	}
+}
 
 // appendGuests appends the tier of guests.
 func appendGuests(b []byte, guests [][]Guest) []byte {
