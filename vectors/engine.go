@@ -30,7 +30,7 @@ type Tuning struct {
 	FoldRecords  int   // or pushes and deletes; default 400
 	TailBytesMax int64 // writers wait while the tail has more; default 64 MiB
 	Target       int   // vectors of a neighbourhood; it is divided above twice that; default 512
-	Cell         int   // vectors of a cell, into which a neighbourhood is divided further; default 20, at most a quarter of Target
+	Cell         int   // vectors of a cell, into which a neighbourhood is divided further; default 20, at most a quarter of Target, and at least a 32nd part
 }
 
 // Events tells what an engine does. Each may be nil; they must return soon.
@@ -65,7 +65,7 @@ func (o *Options) fill() {
 	orBytes(&t.TailBytesMax, 64<<20)
 	orInt(&t.Target, defaultTarget)
 	orInt(&t.Cell, defaultCell)
-	t.Cell = min(t.Cell, max(2, t.Target/4))
+	t.Cell = max(min(t.Cell, max(2, t.Target/4)), (t.Target+31)/32) // so that quantize.CellsMax are enough for a neighbourhood
 	orBytes(&o.CacheBytes, 1<<30)
 	if o.Idle <= 0 {
 		o.Idle = 10 * time.Minute

@@ -132,8 +132,7 @@ func (p *placing) gather(ctx context.Context, atlas *navigate.Atlas, sources map
 	return nil
 }
 
-// shapeAll makes the cells of what is written anew: of each neighbourhood alone where that is done in passing, as
-// rows that left one would lie about in small blocks wherever they went.
+// shapeAll makes the cells of what is written anew, of all neighbourhoods together.
 func (p *placing) shapeAll(ctx context.Context, anew []int) error {
 	all := make([]int, len(p.sources))
 	for i := range all {
@@ -147,16 +146,7 @@ func (p *placing) shapeAll(ctx context.Context, anew []int) error {
 	case p.p.polish:
 		return p.shape(ctx, all, anew, roundsPolish)
 	}
-	for _, to := range anew {
-		for from, h := range p.sources {
-			if h.id == p.list[to].id {
-				if err := p.shape(ctx, []int{from}, []int{to}, roundsCompact); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	return nil
+	return p.shape(ctx, all, anew, roundsCompact)
 }
 
 // shape makes the cells of some neighbourhoods of those of some sources.
@@ -303,7 +293,7 @@ func (s *shaping) settle(guests [][]int32) {
 	for _, home := range s.to {
 		turned = append(turned, rotation.Turned(s.list[home].centroid)...)
 	}
-	groups := navigate.Group(s.Points, turned, s.Width, s.cellsMost(len(s.to)))
+	groups := s.Group(turned, 2*s.o.e.o.Tuning.Target*7/8, quantize.CellsMax) // so that none need be divided at once
 	points, within := make([][]float32, len(s.to)), make([]int, len(groups))
 	for cell, g := range groups {
 		within[cell] = len(points[g]) / s.Width
@@ -324,12 +314,6 @@ func (s *shaping) settle(guests [][]int32) {
 	for g, home := range s.to {
 		s.settleHome(home, members[g], points[g])
 	}
-}
-
-// cellsMost is how many cells one of some neighbourhoods may get: so few that it need not be divided at once.
-func (s *shaping) cellsMost(homes int) int {
-	even := (s.Cells() + homes - 1) / homes
-	return min(quantize.CellsMax, max(2*s.o.e.o.Tuning.Target*7/8/s.Target, even+even/4))
 }
 
 func (s *shaping) settleHome(to int, members []int, points []float32) {

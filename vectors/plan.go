@@ -139,20 +139,33 @@ func (o *opened) around(m *moment, h *home, n int) []uint32 {
 }
 
 // planCompact rewrites neighbourhoods of many parts, and those of which many rows are in no cell: as long as
-// rows stream in, only where they have doubled.
+// rows stream in, only where they have doubled. It takes the one with the most such rows and those of the others that are
+// near to it, for rows become guests of one another only in one step.
 func (o *opened) planCompact(m *moment, t *Tuning) *plan {
-	p := &plan{name: "compact"}
 	share := 8
 	if m.pressed(t) {
 		share = 1
 	}
+	wants, first := map[uint32]bool{}, (*home)(nil)
 	for _, h := range m.sortedHomes() {
 		loose := h.loose()
-		if (len(h.parts) > partsMax || loose > t.Cell && loose*share > h.rows-loose) && len(p.homes) < stepHomesMax {
-			p.homes = append(p.homes, h.id)
+		if len(h.parts) > partsMax || loose > t.Cell && loose*share > h.rows-loose {
+			wants[h.id] = true
+			if first == nil || loose > first.loose() {
+				first = h
+			}
 		}
 	}
-	return orNil(p)
+	if first == nil {
+		return nil
+	}
+	p := &plan{name: "compact", homes: []uint32{first.id}}
+	for _, id := range o.around(m, first, 4*stepHomesMax) {
+		if wants[id] && len(p.homes) < stepHomesMax {
+			p.homes = append(p.homes, id)
+		}
+	}
+	return p
 }
 
 // pressed reports whether rows stream in: then upkeep does only what cannot wait.

@@ -205,12 +205,19 @@ func TestRowsThatAreAllAlikeAreRefined(t *testing.T) {
 func TestGroupsAreBounded(t *testing.T) {
 	rng := rand.New(rand.NewPCG(39, 40))
 	points, homes := rowsOf(rng, distance.Euclidean, 100, 8), rowsOf(rng, distance.Euclidean, 5, 8)
-	sizes := make([]int, 5)
-	for _, g := range Group(points, homes, 8, 20) {
-		sizes[g]++
+	f := Refining{Metric: distance.Euclidean, Dimension: 8, Width: 8, Points: points}
+	for i := range int32(500) {
+		f.Member = append(f.Member, i%100) // five rows in each cell
 	}
-	if slices.Max(sizes) != 20 || slices.Min(sizes) != 20 {
-		t.Errorf("100 points in groups of %v, with room for 20 in each", sizes)
+	f.sort()
+	for _, room := range []struct{ rows, cells, most int }{{1, 20, 20}, {1, 64, 26}, {150, 64, 30}, {5000, 20, 20}} {
+		sizes := make([]int, 5)
+		for _, g := range f.Group(homes, room.rows, room.cells) {
+			sizes[g]++
+		}
+		if slices.Max(sizes) > room.most {
+			t.Errorf("100 cells in groups of %v, with room for %d cells of %d rows in all", sizes, room.cells, room.rows)
+		}
 	}
 }
 

@@ -257,28 +257,39 @@ func (f *Refining) moveWidely() {
 	}
 }
 
-// Group gives each point to the nearest of homes ([k][width]) that has fewer than most.
-func Group(points, homes []float32, width, most int) []int {
-	n, k := len(points)/width, len(homes)/width
-	halves, scores, sizes := make([]float32, k), make([]float32, k), make([]int, k)
+// Group gives each cell to the nearest of homes ([k][Width]) that has room for its rows and fewer than so many cells. Each has
+// room for rows, or for a quarter more than their even share, so that all find a place.
+func (f *Refining) Group(homes []float32, rows, cells int) []int {
+	n, k := f.Cells(), len(homes)/f.Width
+	halves, scores := make([]float32, k), make([]float32, k)
 	for i := range k {
-		home := homes[i*width : (i+1)*width]
+		home := homes[i*f.Width : (i+1)*f.Width]
 		halves[i] = distance.Dot(home, home) / 2
 	}
-	of := make([]int, n)
+	largest := 0
 	for i := range n {
-		best := nearest(points[i*width:(i+1)*width], homes, halves, scores)
-		for sizes[best] >= most {
+		largest = max(largest, len(f.of(i)))
+	}
+	rows = max(rows, len(f.Member)*5/(4*k)+largest)
+	of, filled, had := make([]int, n), make([]int, k), make([]int, k)
+	for i := range n {
+		best, size := nearest(f.point(i), homes, halves, scores), len(f.of(i))
+		full := func() bool { return had[best] >= cells || filled[best]+size > rows }
+		for tried := 1; full() && tried < k; tried++ {
 			scores[best] = float32(math.Inf(1))
 			best = argmin(scores)
 		}
+		if full() { // the cells that came before left no room anywhere for so many rows
+			best = argmin(had)
+		}
 		of[i] = best
-		sizes[best]++
+		filled[best] += size
+		had[best]++
 	}
 	return of
 }
 
-func argmin(list []float32) int {
+func argmin[T float32 | int](list []T) int {
 	best := 0
 	for i, x := range list {
 		if x < list[best] {
