@@ -184,13 +184,6 @@ func (h *home) loose() int {
 	return n
 }
 
-func orNil(p *plan) *plan {
-	if len(p.homes) == 0 {
-		return nil
-	}
-	return p
-}
-
 // planRemove gives up the smallest neighbourhood where it is far below the target.
 func (o *opened) planRemove(m *moment, t *Tuning) *plan {
 	if len(m.homes) < 2 {
