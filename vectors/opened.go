@@ -146,7 +146,8 @@ type delta struct {
 	sources    []objects.VersionID // died
 	reaped     []objects.VersionID // need not be remembered any more
 
-	movedRowFiles []*rowFile // known, at other places
+	movedRowFiles []*rowFile  // known, at other places
+	places        *tailPlaces // of what is not folded, from a step of this engine; nil: unknown
 }
 
 func (o *opened) decode(ctx context.Context, version uint64, changes []change) (*delta, error) {
@@ -204,6 +205,7 @@ func (o *opened) decodeOne(ctx context.Context, d *delta, c change) error {
 		}
 		u, err := decodeUpkeepRecord(payload)
 		d.upkeep = &u
+		d.places, _ = c.content.(*tailPlaces)
 		return err
 	}
 	return nil
@@ -332,6 +334,13 @@ func (o *opened) deltas(m *moment, id uint32) []ref {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	return slices.Clip(m.view.deltas[id])
+}
+
+// loose are the rows of the tail of which the neighbourhood is not known, likewise.
+func (o *opened) loose(m *moment) []ref {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return slices.Clip(m.view.loose)
 }
 
 func (o *opened) hasDeltas(m *moment, id uint32) bool {

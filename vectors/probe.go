@@ -32,6 +32,9 @@ func (s *scan) probe(ctx context.Context, probes int) error {
 	p := probing{scan: s, left: probes}
 	p.search(probes)
 	r := s.ranking
+	if !p.whole {
+		p.fresh(p.o.loose(&p.m))
+	}
 	for more := true; more; {
 		ahead, missing := r.ahead[:0], false
 		r.blocks = r.blocks[:0]

@@ -270,7 +270,12 @@ func (s *scan) block(b *segment.Block) {
 
 // deltas compares with the rows of the tail that belong to a neighbourhood.
 func (s *scan) deltas(id uint32) {
-	for _, r := range s.o.deltas(&s.m, id) {
+	s.fresh(s.o.deltas(&s.m, id))
+}
+
+// fresh compares with rows of the tail.
+func (s *scan) fresh(rows []ref) {
+	for _, r := range rows {
 		if r.push.version > s.m.seq {
 			continue
 		}

@@ -32,7 +32,8 @@ type stepping struct {
 	next      upkeepRecord
 	homes     map[uint32]*home // after the step
 	centroids *navigate.Centroids
-	placed    *placing // where rows go
+	placed    *placing     // where rows go
+	file      *segmentFile // what is written; nil: nothing
 	txn       index.Txn
 }
 
@@ -248,9 +249,26 @@ func (s *stepping) publish(ctx context.Context) (index.Position, error) {
 		s.delete([]byte(p.key))
 	}
 	s.dropSegments()
-	s.put(o.keys.key(keyUpkeep, ""), nil, s.next.encode())
+	if err := s.putUpkeep(ctx); err != nil {
+		return "", err
+	}
 	res, err := o.e.commit(ctx, s.txn)
 	return res.Position, err
+}
+
+// putUpkeep also hands the new places of rows that wait to the follower.
+func (s *stepping) putUpkeep(ctx context.Context) error {
+	key := s.o.keys.key(keyUpkeep, "")
+	value := s.put(key, nil, s.next.encode())
+	if s.file == nil || !s.moves() {
+		return nil
+	}
+	t, err := s.placeTail(ctx, s.file)
+	if err != nil {
+		return err
+	}
+	s.o.e.handover.give(key, value, t, 1)
+	return nil
 }
 
 // upkeepCondition lets only one of several publishers win.
@@ -301,6 +319,7 @@ func (s *stepping) writeSegment(ctx context.Context) error {
 	value := s.put(key, []objects.Blob{blob, words.blob}, segmentRecord{head, len(s.rows), words.head}.encode())
 	file := newSegmentFile(s.o.rec.inc, s.seq, blob, words, entries, len(s.rows))
 	s.o.e.handover.give(key, value, file, int64(len(entries)*entryBytes))
+	s.file = file
 	return nil
 }
 

@@ -32,6 +32,7 @@ type view struct {
 
 	tail      []*push           // grows; oldest first
 	deltas    map[uint32][]ref  // grows; the tail's rows by neighbourhood; without centroids all are in 0
+	loose     []ref             // grows; those whose neighbourhood is not known: every query compares with them
 	dead      map[uint64]uint64 // grows; superseded ids and the entry that told so
 	tailRows  int
 	tailBytes int64
@@ -149,9 +150,14 @@ func (v *view) join(spec *Spec, p *push) {
 	for _, id := range p.superseded {
 		v.dead[id] = p.version
 	}
+	stale := v.centroids != nil && p.under != v.centroids // neighbourhoods were given with others in sight
 	for i := range p.rows() {
 		id := p.block.Neighbourhoods()[i]
-		if v.homes[id] == nil || p.under != v.centroids { // it was given with others in sight
+		switch {
+		case stale && len(v.loose) < looseMax:
+			v.loose = append(v.loose, ref{p, i})
+			continue
+		case stale || v.homes[id] == nil:
 			id = v.nearest(spec, p.block, i)
 		}
 		v.deltas[id] = append(v.deltas[id], ref{p, i})
@@ -302,62 +308,6 @@ func withRowFiles(old []*rowFile, d *delta) []*rowFile {
 // rowFileFrom finds a row file by its first id, which no other has.
 func rowFileFrom(list []*rowFile, first uint64) int {
 	return slices.IndexFunc(list, func(f *rowFile) bool { return f.file.FirstID == first })
-}
-
-// takeTail moves on what was not folded. Rows whose neighbourhood moved are
-// given to the nearest one anew.
-func (n *view) takeTail(spec *Spec, old *view, d *delta, moved map[uint32]bool) {
-	n.dead = make(map[uint64]uint64, len(n.superseded))
-	n.deltas = make(map[uint32][]ref, len(old.deltas))
-	for _, id := range n.superseded {
-		n.dead[id] = old.dead[id] // 0, which is always, for one that was not known here
-	}
-	folded := map[*push]bool{}
-	for _, p := range old.tail {
-		if d.folded[p.key] {
-			folded[p] = true
-			continue
-		}
-		n.tail = append(n.tail, p)
-		n.tailRows += p.rows()
-		n.tailBytes += p.bytes()
-		for _, id := range p.superseded {
-			n.dead[id] = p.version
-		}
-	}
-	var homeless []ref
-	for id, refs := range old.deltas {
-		for _, r := range refs {
-			switch {
-			case folded[r.push]:
-			case moved[id] || n.nearer(spec, d, id, r):
-				homeless = append(homeless, r)
-			default:
-				n.deltas[id] = append(n.deltas[id], r)
-			}
-		}
-	}
-	for _, r := range homeless {
-		id := n.nearest(spec, r.push.block, r.row)
-		n.deltas[id] = append(n.deltas[id], r)
-	}
-}
-
-// nearer reports whether a neighbourhood that the delta made or moved is nearer to a row of the tail than
-// the one that it waits in: a query would look for it there.
-func (n *view) nearer(spec *Spec, d *delta, id uint32, r ref) bool {
-	own := n.homes[id]
-	if own == nil || len(d.homes) == 0 {
-		return false
-	}
-	v := directed(spec, r.push.block.Vector(r.row), r.push.block.Inverse(r.row))
-	least := distance.L2(v, own.centroid)
-	for _, h := range d.homes {
-		if h != nil && distance.L2(v, h.centroid) < least {
-			return true
-		}
-	}
-	return false
 }
 
 // sortedHomes are the neighbourhoods by id.

@@ -40,6 +40,11 @@ func inserts(ctx context.Context, s settings) error {
 	defer srv.server.Close()
 	m := newMixture(8, s.dim, clusters)
 	queries := newMixture(8, s.dim, clusters).draws(100)
+	stop, err := profiled(s.loading)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	steps := 5
 	for step := range steps {
 		if err := srv.insertStep(ctx, m, queries, step*s.vectors/steps, (step+1)*s.vectors/steps); err != nil {
