@@ -15,7 +15,7 @@ const (
 	jointLeast    = 8        // unless Options.JointLeast says otherwise
 	jointBlobMax  = 32 << 10 // of one blob; larger ones make shards uneven
 	jointShardMax = 256 << 10
-	jointFill     = 15 // parts of 16 of a stripe that are blobs, where those behind can wait for the next one
+	jointSlack    = 1.0 / 64 // of a stripe, left empty rather than have a blob wait for the next one
 )
 
 // joints let small blobs share a stripe from the start where many are written at
@@ -167,23 +167,31 @@ func (j *joints) bale(load []*joining) *bale {
 	}
 	k := j.s.o.DataShards
 	b := &bale{shards: make([]int, k)}
-	even := 0 // of the first blobs, which fill a stripe well
+	fills := []float64{0} // by the number of blobs
 	for n := 0; n < len(load) && slices.Min(b.shards)+len(load[n].from.body) <= jointShardMax && b.add(&load[n].from); n++ {
-		if n+1 >= j.s.o.JointLeast && b.payload*16 >= int64(k*slices.Max(b.shards)*jointFill) {
-			even = n + 1
-		}
+		fills = append(fills, float64(b.payload)/float64(k*slices.Max(b.shards)))
 	}
-	if even > 0 && len(b.blobs)-even < k && even < len(b.blobs) {
-		whole := &bale{shards: make([]int, k)}
-		for n := range even {
-			whole.add(&load[n].from)
+	if n := evenest(fills, max(len(b.blobs)-k+1, j.s.o.JointLeast)); n < len(b.blobs) {
+		b = &bale{shards: make([]int, k)}
+		for i := range n {
+			b.add(&load[i].from)
 		}
-		return whole
 	}
 	if j.s.o.JointLeast > 1 && !b.worthwhile(j.s.o.ParityShards) {
 		return nil
 	}
 	return b
+}
+
+// evenest is how many of the first blobs, from least on, fill a stripe best; more of them where it is all but the same.
+func evenest(fills []float64, least int) int {
+	best := min(least, len(fills)-1)
+	for n := best; n < len(fills); n++ {
+		if fills[n] >= fills[best]-jointSlack {
+			best = n
+		}
+	}
+	return best
 }
 
 // worthwhile: the stripe takes at most three quarters of what whole copies would.

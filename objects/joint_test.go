@@ -490,3 +490,34 @@ func TestBlobsInJointStripesAreRememberedOneByOneHoweverMuchIsStaged(t *testing.
 		t.Errorf("%d more share a stripe", n-8)
 	}
 }
+
+func TestAStripeIsCutWhereItIsFullest(t *testing.T) {
+	fills := func(sizes ...int) []float64 { // of four shards
+		b := &bale{shards: make([]int, 4)}
+		list := []float64{0}
+		for _, n := range sizes {
+			b.add(&packable{bytes: int64(n)})
+			list = append(list, float64(b.payload)/float64(4*slices.Max(b.shards)))
+		}
+		return list
+	}
+	same := func(n int) []int { return slices.Repeat([]int{4096}, n) }
+	for _, c := range []struct {
+		name        string
+		sizes       []int
+		least, want int
+	}{
+		{"whole rows", same(28), 25, 28},
+		{"one too many", same(29), 26, 28},
+		{"two too many", same(30), 27, 28},
+		{"one too few is worth a wait of three", same(31), 28, 28},
+		{"of many rows it is not", same(103), 100, 103},
+		{"all are needed", same(9), 9, 9},
+		{"sizes that fill no row", []int{4000, 4010, 4020, 4030, 4000, 4010, 4020, 4030, 4000}, 6, 8},
+		{"a hair better is not worth a wait", []int{4096, 4096, 4096, 4096, 4096, 4096, 4096, 4095, 4096, 4096, 4096, 4090}, 9, 12},
+	} {
+		if got := evenest(fills(c.sizes...), c.least); got != c.want {
+			t.Errorf("%s: the first %d of %d share a stripe, want %d", c.name, got, len(c.sizes), c.want)
+		}
+	}
+}

@@ -60,7 +60,7 @@ func Open(ctx context.Context, o Options) (*Local, error) {
 	}
 	l.views.set(m, nil)
 	l.feed = NewFeed(o.Shard, m.Applied(), l.history)
-	l.sequencer = sequencer{Local: l, log: o.Log, last: m.Applied(), rest: newResting()}
+	l.sequencer = sequencer{Local: l, log: o.Log, last: m.Applied(), rest: newResting(restAfter), quiet: newResting(shortenAfter)}
 	l.sequencer.marks.add(o.Log.First()-1, 0)
 	l.sequencer.marks.add(o.Log.Last(), o.Log.Bytes())
 	l.sequencer.sinceCheckpoint = o.Log.Bytes() - o.WatchKeptBytes

@@ -21,7 +21,7 @@ type Options struct {
 	ViewTimeout time.Duration
 
 	Checkpoints     Checkpoints // nil: none are taken, and the log grows for ever
-	CheckpointBytes int64       // of log after which one is taken; default 64 MiB
+	CheckpointBytes int64       // of log after which one is taken, a quarter of it where no more comes; default 64 MiB
 	WatchKeptBytes  int64       // of log that are kept for watchers; default 16 MiB
 
 	SnapshotMax   time.Duration // how long a snapshot pins its state; default 10 min

@@ -7,18 +7,24 @@ import (
 	"github.com/tarnlake/tarn/host"
 )
 
-// restAfter is how long no entry must have come before the log is told to rest.
-const restAfter = time.Second
+// How long no entry must have come before the log is told to rest, and before it is shortened.
+const (
+	restAfter    = time.Second
+	shortenAfter = time.Minute
+)
 
 // resting notices pauses between appends. A timer is set once a pause may have
 // begun, not at every append.
 type resting struct {
-	due  chan struct{}
-	stop func() bool
-	last uint64 // sequence when the timer was set
+	after time.Duration
+	due   chan struct{}
+	stop  func() bool
+	last  uint64 // sequence when the timer was set
 }
 
-func newResting() resting { return resting{due: make(chan struct{}, 1)} }
+func newResting(after time.Duration) resting {
+	return resting{after: after, due: make(chan struct{}, 1)}
+}
 
 // later has the log looked at again, unless that is so already.
 func (r *resting) later(c host.Clock, last uint64) {
@@ -26,7 +32,7 @@ func (r *resting) later(c host.Clock, last uint64) {
 		return
 	}
 	r.last = last
-	r.stop = c.AfterFunc(restAfter, func() { r.due <- struct{}{} })
+	r.stop = c.AfterFunc(r.after, func() { r.due <- struct{}{} })
 }
 
 func (r *resting) end() {
@@ -35,17 +41,30 @@ func (r *resting) end() {
 	}
 }
 
-// mayRest lets the log rest where nothing was appended since the timer was set.
-func (s *sequencer) mayRest(ctx context.Context) {
-	s.rest.stop = nil
-	if s.last != s.rest.last {
-		s.rest.later(s.opts.Host.Clock, s.last)
-		return
+// over reports whether nothing was appended since the timer was set; else it is set again.
+func (r *resting) over(c host.Clock, last uint64) bool {
+	r.stop = nil
+	if last == r.last {
+		return true
 	}
-	if s.open {
+	r.later(c, last)
+	return false
+}
+
+// mayRest lets the log rest in a pause.
+func (s *sequencer) mayRest(ctx context.Context) {
+	if !s.rest.over(s.opts.Host.Clock, s.last) || s.open {
 		return
 	}
 	if err := s.log.Rest(ctx); err != nil {
 		s.opts.Host.Log.Warn("the index's log did not rest", "error", err)
+	}
+}
+
+// mayShorten has a checkpoint taken in a long pause, so that the log takes little room where it is, and
+// there is little to replay: where a quarter of what makes one due is in it.
+func (s *sequencer) mayShorten() {
+	if s.quiet.over(s.opts.Host.Clock, s.last) && s.sinceCheckpoint >= s.checkpointAfter()/4 {
+		s.askCheckpoint()
 	}
 }

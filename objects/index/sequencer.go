@@ -17,11 +17,12 @@ type sequencer struct {
 
 	marks           marks
 	sinceCheckpoint int64
-	rest            resting
+	rest, quiet     resting
 }
 
 func (s *sequencer) run(ctx context.Context) {
 	defer s.rest.end()
+	defer s.quiet.end()
 	for {
 		m, _, _ := s.views.current()
 		var failed <-chan struct{}
@@ -41,6 +42,8 @@ func (s *sequencer) run(ctx context.Context) {
 			}
 		case <-s.rest.due:
 			s.mayRest(ctx)
+		case <-s.quiet.due:
+			s.mayShorten()
 		case <-s.stop:
 			return
 		}
@@ -117,15 +120,21 @@ func (s *sequencer) appended(first uint64, data [][]byte) {
 	}
 	s.marks.add(s.last, size)
 	s.rest.later(s.opts.Host.Clock, s.last)
+	s.quiet.later(s.opts.Host.Clock, s.last)
 	if m, _, _ := s.views.current(); m != nil {
 		m.snapshots.expireBefore(s.logged.Add(size) - s.opts.SnapshotBytes)
 	}
 	s.sinceCheckpoint += size
-	due := s.checkpointAfter()
-	if s.sinceCheckpoint < due || s.opts.Checkpoints == nil {
+	if s.sinceCheckpoint >= s.checkpointAfter() {
+		s.askCheckpoint()
+	}
+}
+
+func (s *sequencer) askCheckpoint() {
+	if s.opts.Checkpoints == nil {
 		return
 	}
-	s.sinceCheckpoint = due / 2 // should it fail, the next try comes earlier
+	s.sinceCheckpoint = s.checkpointAfter() / 2 // should it fail, the next try comes earlier
 	select {
 	case s.due <- struct{}{}:
 	default:
