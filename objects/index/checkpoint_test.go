@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -211,8 +212,11 @@ func TestLargeViewsAreNotWrittenAgainForLittle(t *testing.T) {
 	o.Events.Checkpointed = func(_ uint64, err error) { taken <- err }
 	i := indextest.Open(t, o)
 	defer closed(t, i)
+	random := rand.NewChaCha8([32]byte{}) // for an image is compressed
 	for n := range 300 {
-		mustCommit(t, i, index.Txn{Mutations: []index.Mutation{put(fmt.Sprintf("large%03d", n), string(make([]byte, 1000)))}})
+		value := make([]byte, 1000)
+		_, _ = random.Read(value)
+		mustCommit(t, i, index.Txn{Mutations: []index.Mutation{put(fmt.Sprintf("large%03d", n), string(value))}})
 	}
 	if err := i.Checkpoint(background); err != nil {
 		t.Fatal(err)

@@ -211,11 +211,11 @@ func (l *Local) Position(ctx context.Context) (Position, error) {
 // Watch delivers every entry after from.
 func (l *Local) Watch(ctx context.Context, from Position) (Watcher, error) {
 	return reading(ctx, l, func(m *Machine) (Watcher, error) {
-		known, err := m.KnownAfter()
+		known, through, err := m.Known()
 		if err != nil {
 			return nil, err
 		}
-		return l.feed.Watch(from, max(l.opts.Log.First(), known+1), m.Applied())
+		return l.feed.Watch(from, max(l.opts.Log.First(), known+1), through)
 	})
 }
 

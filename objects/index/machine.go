@@ -318,14 +318,15 @@ func (m *Machine) forget(through uint64) error {
 	return m.commit(b, s)
 }
 
-// KnownAfter is the sequence after which the outcomes of all entries are kept.
-func (m *Machine) KnownAfter() (uint64, error) {
+// Known are the entries of which the view knows what they did: those after a sequence, through another one. It is
+// where a snapshot taken before may stand, even one that saw a batch a moment before Applied tells of it.
+func (m *Machine) Known() (after, through uint64, err error) {
 	if err := m.enter(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	defer m.gate.leave()
 	s, err := m.stateOf(m.db)
-	return s.knownAfter, err
+	return s.knownAfter, s.applied, err
 }
 
 // flush makes what was applied so far survive a crash of the view.

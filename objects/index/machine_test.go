@@ -341,3 +341,23 @@ func TestAnImageOfALaterVersionIsRefusedByItsVersion(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A snapshot may see a batch a moment before Applied tells of it; whoever watches from there is not told that it lies ahead.
+func TestAWatchMayBeginAtASnapshotThatIsAMomentAhead(t *testing.T) {
+	m := newMachine(t, 10)
+	for n := range uint64(3) {
+		applyOne(t, m, entryAt(t, n+1, 0, putTxn(byte(n+1), "k")))
+	}
+	m.applied.Store(2) // the moment between the two
+	known, through, err := m.Known()
+	if err != nil || known != 0 || through != 3 {
+		t.Fatalf("entries after %d through %d are known, %v; want those after 0 through 3", known, through, err)
+	}
+	f := NewFeed(0, 2, nil)
+	if _, err := f.Watch(At(0, 3), 1, through); err != nil {
+		t.Errorf("watch at 3: %v", err)
+	}
+	if _, err := f.Watch(At(0, 4), 1, through); !errors.Is(err, ErrPosition) {
+		t.Errorf("watch at 4, which is ahead of all: %v", err)
+	}
+}

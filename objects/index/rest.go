@@ -62,9 +62,14 @@ func (s *sequencer) mayRest(ctx context.Context) {
 }
 
 // mayShorten has a checkpoint taken in a long pause, so that the log takes little room where it is, and
-// there is little to replay: where a quarter of what makes one due is in it.
+// there is little to replay.
 func (s *sequencer) mayShorten() {
-	if s.quiet.over(s.opts.Host.Clock, s.last) && s.sinceCheckpoint >= s.checkpointAfter()/4 {
+	if s.quiet.over(s.opts.Host.Clock, s.last) && s.mayBeShorter() {
 		s.askCheckpoint()
 	}
+}
+
+// mayBeShorter: a quarter of what makes a checkpoint due is in the log.
+func (s *sequencer) mayBeShorter() bool {
+	return s.sinceCheckpoint >= s.checkpointAfter()/4 && s.opts.Checkpoints != nil
 }

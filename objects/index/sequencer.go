@@ -120,11 +120,13 @@ func (s *sequencer) appended(first uint64, data [][]byte) {
 	}
 	s.marks.add(s.last, size)
 	s.rest.later(s.opts.Host.Clock, s.last)
-	s.quiet.later(s.opts.Host.Clock, s.last)
 	if m, _, _ := s.views.current(); m != nil {
 		m.snapshots.expireBefore(s.logged.Add(size) - s.opts.SnapshotBytes)
 	}
 	s.sinceCheckpoint += size
+	if s.mayBeShorter() {
+		s.quiet.later(s.opts.Host.Clock, s.last)
+	}
 	if s.sinceCheckpoint >= s.checkpointAfter() {
 		s.askCheckpoint()
 	}

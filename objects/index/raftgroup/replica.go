@@ -235,11 +235,11 @@ func (r *replica) watch(from index.Position) (index.Watcher, error) {
 		return nil, fmt.Errorf("first log of replica %s: %w", r.id, err)
 	}
 	m := r.current()
-	known, err := m.KnownAfter()
+	known, through, err := m.Known()
 	if err != nil {
 		return nil, err
 	}
-	return r.feed.Watch(from, max(first, known+1), m.Applied())
+	return r.feed.Watch(from, max(first, known+1), through)
 }
 
 // end tells Raft to shut down, and whoever waits for it that no answer may come:
