@@ -306,6 +306,38 @@ func (c *cache) evict(inc incarnation) {
 	c.relax()
 }
 
+// adopt takes the blocks of a segment that was just written: a query that looks there next need not wait for a drive.
+func (c *cache) adopt(s *segmentFile) {
+	born := s.born
+	s.born = nil
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, b := range born {
+		p := part{s, s.entries[i], &s.held[i], s.firsts[i]}
+		if c.lean.Load() {
+			front, err := b.Front(int(p.entry.Warm))
+			if err != nil {
+				return // whoever needs it reads it
+			}
+			b = front
+		}
+		if c.mu.blocks[nameOf(&p)] == nil {
+			c.keep(&p, b)
+		}
+	}
+}
+
+// keep puts in a block that nobody asked for yet. It needs mu.
+func (c *cache) keep(p *part, b *segment.Block) {
+	it := &cached{name: nameOf(p), done: make(chan struct{}), block: b, first: b, front: int(p.entry.Warm)}
+	close(it.done)
+	it.at = c.mu.recent.PushFront(it)
+	c.mu.blocks[it.name] = it
+	c.hold(it, p.held)
+	c.mu.bytes += int64(b.Bytes())
+	c.fit(it)
+}
+
 // leave drops the blocks that the next view of an index has no more: those of segments that were written anew.
 // Who still works with the view before keeps what it holds.
 func (c *cache) leave(before, next *view) {

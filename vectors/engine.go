@@ -3,6 +3,7 @@ package vectors
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -90,6 +91,7 @@ type Engine struct {
 	cache    *cache
 	shelf    *shelf
 	handover *handover
+	framing  chan struct{} // held while a push needs a processor
 	follower follower
 
 	mu struct { // never held across I/O
@@ -111,7 +113,7 @@ type indexName struct{ bucket, name string }
 // loaded when they are first used.
 func Open(ctx context.Context, o Options) (*Engine, error) {
 	o.fill()
-	e := &Engine{o: o, host: o.Store.Host(), index: o.Store.Index(), cache: newCache(o.Store, o.CacheBytes), shelf: newShelf(o.CacheBytes / 4), handover: newHandover(), kick: make(chan struct{}, 1)}
+	e := &Engine{o: o, host: o.Store.Host(), index: o.Store.Index(), cache: newCache(o.Store, o.CacheBytes), shelf: newShelf(o.CacheBytes / 4), handover: newHandover(), framing: make(chan struct{}, max(1, runtime.NumCPU()/2)), kick: make(chan struct{}, 1)}
 	e.mu.byName = map[indexName]*opened{}
 	e.mu.byInc = map[incarnation]*opened{}
 	e.mu.named = map[string]int{}

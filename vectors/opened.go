@@ -41,7 +41,8 @@ type opened struct {
 		seq     uint64                       // version of the last entry applied
 		sources map[objects.VersionID]uint64 // dead sources, and the entry that told of it; grows, and is replaced where it shrinks
 		died    uint64                       // version of the entry that told of the last death
-		room    chan struct{}                // closed when the tail shrinks; nil while nobody waits
+		room    chan struct{}                // closed when the tail shrinks, or upkeep owes less; nil while nobody waits
+		owing   bool                         // writers wait for upkeep
 	}
 }
 
@@ -93,6 +94,11 @@ func (o *opened) applyChanges(ctx context.Context, version uint64, changes []cha
 	if d.structural {
 		before := o.mu.view // only the follower replaces the view
 		next = before.next(&o.rec.spec, d)
+		for _, s := range d.segments {
+			if s != nil {
+				o.e.cache.adopt(s)
+			}
+		}
 		defer o.e.cache.leave(before, next)
 	}
 	o.mu.Lock()
@@ -108,9 +114,8 @@ func (o *opened) applyChanges(ctx context.Context, version uint64, changes []cha
 	}
 	o.forgetSources(d.reaped)
 	o.mu.seq = version
-	if next != nil && o.mu.room != nil {
-		close(o.mu.room)
-		o.mu.room = nil
+	if next != nil {
+		o.makeRoom()
 	}
 	if len(d.sources) > 0 || o.mu.view.tailSize().wantsFold(o.mu.view.young(), &o.e.o.Tuning) {
 		o.e.wake()
@@ -315,13 +320,14 @@ type moment struct {
 	sources map[objects.VersionID]uint64 // dead ones; nil: there are none. It grows: read it with opened.mu
 	died    uint64                       // version of the entry that told of the last one
 	deaths  bool                         // there are superseded ids
+	owing   bool                         // writers wait for upkeep
 }
 
 func (o *opened) moment() moment {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	v := o.mu.view
-	m := moment{view: v, seq: o.mu.seq, tail: slices.Clip(v.tail), size: v.tailSize(), died: o.mu.died, deaths: len(v.dead) > 0}
+	m := moment{view: v, seq: o.mu.seq, tail: slices.Clip(v.tail), size: v.tailSize(), died: o.mu.died, deaths: len(v.dead) > 0, owing: o.mu.owing}
 	if len(o.mu.sources) > 0 {
 		m.sources = o.mu.sources
 	}
@@ -391,30 +397,4 @@ func (o *opened) deadSources(m *moment) map[objects.VersionID]uint64 {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	return maps.Clone(m.sources)
-}
-
-// awaitRoom waits while the tail is over its bound.
-func (o *opened) awaitRoom(ctx context.Context) error {
-	for {
-		o.mu.Lock()
-		if o.mu.view.tailBytes <= o.e.o.Tuning.TailBytesMax {
-			o.mu.Unlock()
-			return nil
-		}
-		if o.mu.room == nil {
-			o.mu.room = make(chan struct{})
-		}
-		room := o.mu.room
-		o.mu.Unlock()
-		o.e.wake()
-		select {
-		case <-room:
-		case <-o.stale:
-			return nil
-		case <-ctx.Done():
-			return fmt.Errorf("wait for upkeep to fold the tail: %w", ctx.Err())
-		case <-o.e.ctx.Done():
-			return ErrClosed
-		}
-	}
 }

@@ -25,8 +25,10 @@ const (
 	stepPushesMax   = 600 // of the tail: each is a mutation
 	stepHomesMax    = 32
 	stepDividesMax  = 4
-	neighboursMoved = 6 // nearest neighbourhoods whose rows are given anew beside a divided one
-	partsMax        = 4 // blocks of a neighbourhood
+	neighboursMoved = 6  // nearest neighbourhoods whose rows are given anew beside a divided one
+	partsMax        = 4  // blocks of a neighbourhood
+	partsPressed    = 16 // likewise, as long as rows stream in
+	dividesPressed  = 16 // likewise, of a step; with no neighbours beside them
 	buildBytesMax   = 256 << 20
 	polishBytesMax  = 256 << 20 // in memory
 	buildHomesMax   = 380       // centroids of one publish
@@ -56,21 +58,33 @@ func (s tailSize) wantsFold(young bool, t *Tuning) bool {
 func (o *opened) plan(m *moment, all bool) *plan {
 	t := &o.e.o.Tuning
 	fold := m.size.wantsFold(m.young(), t) || all && len(m.tail) > 0
-	total := m.rows + m.size.rows
 	switch {
-	case fold && (m.young() || o.outgrown(m, total)):
+	case !m.young() && m.upkeep.probes == 0 && m.rows > 0:
+		return &plan{name: "calibrate", calibrate: true} // until then each query compares with all
+	case fold && (m.young() || all && o.outgrown(m, m.rows+m.size.rows)): // while rows stream in, dividing is much quicker
 		return &plan{name: "build", tail: true, build: true, homes: homeIDs(m)}
-	case fold:
-		return &plan{name: "fold", tail: true}
 	case m.young():
 		return nil
+	case fold && (all || m.size.wantsFold(false, t.doubled())):
+		return &plan{name: "fold", tail: true}
 	}
-	for _, choose := range []func(*moment, *Tuning) *plan{o.planDivide, o.planCompact, o.planRemove, o.planSweep, o.planReclaim, o.planPolish, o.planCalibrate} {
+	choices := []func(*moment, *Tuning) *plan{o.planDivide, o.planCompact, o.planRemove, o.planSweep, o.planPolish, o.planReclaim, o.planCalibrate}
+	if fold {
+		choices = append(choices[:2:2], planFold) // before more rows come into them, neighbourhoods must be in order
+	}
+	for _, choose := range choices {
 		if p := choose(m, t); p != nil {
 			return p
 		}
 	}
 	return nil
+}
+
+func planFold(*moment, *Tuning) *plan { return &plan{name: "fold", tail: true} }
+
+// doubled bounds of the tail: a fold cannot wait any more.
+func (t *Tuning) doubled() *Tuning {
+	return &Tuning{FoldRows: 2 * t.FoldRows, FoldBytes: 2 * t.FoldBytes, FoldRecords: 2 * t.FoldRecords}
 }
 
 func homeIDs(m *moment) []uint32 {
@@ -92,10 +106,21 @@ func (o *opened) homesFor(rows int) int {
 	return max(1, rows*5/(o.e.o.Tuning.Target*4))
 }
 
-func (o *opened) planDivide(m *moment, t *Tuning) *plan {
+// tooLarge: a neighbourhood is to be divided.
+func (o *opened) tooLarge(h *home) bool {
+	return h.rows > 2*o.e.o.Tuning.Target && h.rows > 2*o.upkeep.stubborn[h.id]
+}
+
+// tooLoose: it has too many parts, or too many rows that are in no cell.
+func (o *opened) tooLoose(h *home, parts, share int) bool {
+	loose := h.loose()
+	return len(h.parts) > parts || loose > o.e.o.Tuning.Cell && loose*share > h.rows-loose
+}
+
+func (o *opened) planDivide(m *moment, _ *Tuning) *plan {
 	var large []*home
 	for _, h := range m.sortedHomes() {
-		if h.rows > 2*t.Target && h.rows > 2*o.upkeep.stubborn[h.id] {
+		if o.tooLarge(h) {
 			large = append(large, h)
 		}
 	}
@@ -103,6 +128,10 @@ func (o *opened) planDivide(m *moment, t *Tuning) *plan {
 		return nil
 	}
 	slices.SortStableFunc(large, func(a, b *home) int { return b.rows - a.rows })
+	if o.pressed(m) {
+		homes := o.near(m, large[0], dividesPressed, func(h *home) bool { return slices.Contains(large, h) })
+		return &plan{name: "divide", divide: homes, homes: homes}
+	}
 	p := &plan{name: "divide"}
 	taken := map[uint32]bool{}
 	for _, h := range large[:min(len(large), stepDividesMax)] {
@@ -138,39 +167,36 @@ func (o *opened) around(m *moment, h *home, n int) []uint32 {
 	return list
 }
 
+// near is a neighbourhood and up to so many, with it, of those that are wanted and near to it.
+func (o *opened) near(m *moment, first *home, most int, wanted func(*home) bool) []uint32 {
+	homes := []uint32{first.id}
+	for _, id := range o.around(m, first, 4*most) {
+		if len(homes) < most && wanted(m.homes[id]) {
+			homes = append(homes, id)
+		}
+	}
+	return homes
+}
+
 // planCompact rewrites neighbourhoods of many parts, and those of which many rows are in no cell: as long as
 // rows stream in, only where they have doubled. It takes the one with the most such rows and those of the others that are
 // near to it, for rows become guests of one another only in one step.
-func (o *opened) planCompact(m *moment, t *Tuning) *plan {
-	share := 8
-	if m.pressed(t) {
-		share = 1
+func (o *opened) planCompact(m *moment, _ *Tuning) *plan {
+	share, parts := 8, partsMax
+	if o.pressed(m) {
+		share, parts = 1, partsPressed
 	}
-	wants, first := map[uint32]bool{}, (*home)(nil)
+	wanted := func(h *home) bool { return o.tooLoose(h, parts, share) }
+	var first *home
 	for _, h := range m.sortedHomes() {
-		loose := h.loose()
-		if len(h.parts) > partsMax || loose > t.Cell && loose*share > h.rows-loose {
-			wants[h.id] = true
-			if first == nil || loose > first.loose() {
-				first = h
-			}
+		if wanted(h) && (first == nil || h.loose() > first.loose()) {
+			first = h
 		}
 	}
 	if first == nil {
 		return nil
 	}
-	p := &plan{name: "compact", homes: []uint32{first.id}}
-	for _, id := range o.around(m, first, 4*stepHomesMax) {
-		if wants[id] && len(p.homes) < stepHomesMax {
-			p.homes = append(p.homes, id)
-		}
-	}
-	return p
-}
-
-// pressed reports whether rows stream in: then upkeep does only what cannot wait.
-func (m *moment) pressed(t *Tuning) bool {
-	return 4*m.size.rows > t.FoldRows || 4*m.size.bytes > t.FoldBytes
+	return &plan{name: "compact", homes: o.near(m, first, stepHomesMax, wanted)}
 }
 
 // loose is how many rows came since the neighbourhood was last written anew.
@@ -237,17 +263,34 @@ func (o *opened) planReclaim(m *moment, _ *Tuning) *plan {
 // planPolish: the index has grown by a third since rows could last move between all neighbourhoods, and nothing
 // streams in. A large index is polished part by part, each of them neighbourhoods that are near to one another.
 func (o *opened) planPolish(m *moment, t *Tuning) *plan {
-	if m.pressed(t) || len(m.homes) < 2 || uint64(3*m.rows) < 4*max(m.upkeep.builtRows, m.upkeep.polishedRows) {
+	if o.pressed(m) || len(m.homes) < 2 || uint64(3*m.rows) < 4*max(m.upkeep.builtRows, m.upkeep.polishedRows) {
 		return nil
 	}
 	dim := o.rec.spec.Dimension
 	most := max(2, min(polishBytesMax/(t.Target*(8*dim+300)), buildHomesMax, buildEntryMax/(4*dim+128)))
+	times := (len(m.homes)*5/4 + most - 1) / most // parts of even size, which overlap by a quarter
 	for _, h := range m.sortedHomes() {
 		if !o.upkeep.polished[h.id] {
-			return &plan{name: "polish", polish: true, homes: append(o.around(m, h, most-1), h.id)}
+			return &plan{name: "polish", polish: true, homes: o.polishAround(m, h, (len(m.homes)+times-1)/times)}
 		}
 	}
 	return nil
+}
+
+// polishAround is a neighbourhood and those near to it: so many that were not polished, and others among them.
+func (o *opened) polishAround(m *moment, h *home, new int) []uint32 {
+	homes, others := []uint32{h.id}, []uint32(nil)
+	for _, id := range o.around(m, h, len(m.homes)) {
+		switch {
+		case len(homes) == new:
+			return append(homes, others[:min(len(others), new/4)]...)
+		case o.upkeep.polished[id]:
+			others = append(others, id)
+		default:
+			homes = append(homes, id)
+		}
+	}
+	return append(homes, others[:min(len(others), new/4)]...)
 }
 
 // planCalibrate: the index grew or shrank by a third since its probes were chosen.

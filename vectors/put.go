@@ -103,8 +103,29 @@ func (o *opened) prepare(ctx context.Context, rows []segment.Row) (*write, error
 	if err != nil {
 		return nil, err
 	}
+	w, frame, err := o.frame(ctx, rows, first)
+	if err != nil {
+		return nil, err
+	}
+	blob, err := o.e.o.Store.WriteBlob(ctx, bytes.NewReader(frame), int64(len(frame)))
+	if err != nil {
+		return nil, fmt.Errorf("write a tail frame of %d bytes: %w", len(frame), err)
+	}
+	w.blobs = []objects.Blob{blob}
+	return w, o.nameTail(w)
+}
+
+// frame gives neighbourhoods to rows, and makes the block that they are in. That is work for a processor: some of them
+// are left to queries.
+func (o *opened) frame(ctx context.Context, rows []segment.Row, first uint64) (w *write, frame []byte, err error) {
+	select {
+	case o.e.framing <- struct{}{}:
+		defer func() { <-o.e.framing }()
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
 	m := o.moment()
-	w := &write{rows: rows, keys: make([]string, len(rows)), under: m.centroids}
+	w = &write{rows: rows, keys: make([]string, len(rows)), under: m.centroids}
 	f := newFinder()
 	defer f.release()
 	for i := range rows {
@@ -116,19 +137,13 @@ func (o *opened) prepare(ctx context.Context, rows []segment.Row) (*write, error
 		}
 		w.keys[i] = rows[i].Key
 	}
-	frame, err := segment.EncodeBlock(rows, o.rec.spec.Dimension)
-	if err != nil {
-		return nil, err
+	if frame, err = segment.EncodeBlock(rows, o.rec.spec.Dimension); err != nil {
+		return nil, nil, err
 	}
 	if w.block, err = segment.OpenBlock(frame); err != nil {
-		return nil, fmt.Errorf("read back the tail frame: %w", err)
+		return nil, nil, fmt.Errorf("read back the tail frame: %w", err)
 	}
-	blob, err := o.e.o.Store.WriteBlob(ctx, bytes.NewReader(frame), int64(len(frame)))
-	if err != nil {
-		return nil, fmt.Errorf("write a tail frame of %d bytes: %w", len(frame), err)
-	}
-	w.blobs = []objects.Blob{blob}
-	return w, o.nameTail(w)
+	return w, frame, nil
 }
 
 func (o *opened) nameTail(w *write) error {

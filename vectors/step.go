@@ -309,18 +309,33 @@ func (s *stepping) writeSegment(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read back the directory of segment %d: %w", s.seq, err)
 	}
-	words, err := s.o.writeLexicon(ctx, entries, func(i int) (*segment.Block, error) {
-		return segment.OpenBlock(data[entries[i].Offset:][:entries[i].Bytes])
-	})
+	blocks, err := blocksIn(data, entries)
+	if err != nil {
+		return fmt.Errorf("read back segment %d: %w", s.seq, err)
+	}
+	words, err := s.o.writeLexicon(ctx, entries, func(i int) (*segment.Block, error) { return blocks[i], nil })
 	if err != nil {
 		return fmt.Errorf("segment %d: %w", s.seq, err)
 	}
 	key := s.o.keys.segment(s.seq)
 	value := s.put(key, []objects.Blob{blob, words.blob}, segmentRecord{head, len(s.rows), words.head}.encode())
 	file := newSegmentFile(s.o.rec.inc, s.seq, blob, words, entries, len(s.rows))
-	s.o.e.handover.give(key, value, file, int64(len(entries)*entryBytes))
+	file.born = blocks
+	s.o.e.handover.give(key, value, file, int64(len(entries)*entryBytes)) // blocks are not counted: there is one step at a time
 	s.file = file
 	return nil
+}
+
+// blocksIn opens the blocks of a segment, each in memory of its own: they leave it one by one.
+func blocksIn(data []byte, entries []segment.Entry) ([]*segment.Block, error) {
+	blocks := make([]*segment.Block, len(entries))
+	for i, e := range entries {
+		var err error
+		if blocks[i], err = segment.OpenBlock(slices.Clone(data[e.Offset:][:e.Bytes])); err != nil {
+			return nil, err
+		}
+	}
+	return blocks, nil
 }
 
 // errMemory: the index in memory cannot be what the store holds. Nothing of it may be written.

@@ -90,8 +90,10 @@ func (o *opened) keepUp(ctx context.Context, all bool) error {
 	if err := o.reap(ctx); err != nil {
 		return err
 	}
+	defer o.owe(0)
 	for !o.isStale() && o.loadErr == nil {
 		m := o.moment()
+		o.owe(o.overdue(&m))
 		p := o.plan(&m, all)
 		var err error
 		if p == nil {

@@ -78,6 +78,7 @@ type segmentFile struct {
 	firsts  []int                            // of each entry: how many rows come before
 	cells   []atomic.Pointer[quantize.Cells] // of the entries that have some, opened
 	rows    int
+	born    []*segment.Block // of the entries, for the cache of the engine that wrote them; nil: it has them, or has to read them
 }
 
 // cellsOf are the cells of an entry, which belongs to the neighbourhood around centroid; nil: it has none.

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -21,7 +23,10 @@ const insertClients = 4
 // inserts pushes by calls while queries are asked beside it, and tells both rates beside a quiet machine's
 // and beside the same build in process.
 func inserts(ctx context.Context, s settings) error {
-	l, err := openLake(ctx, quietHost(), filepath.Join(s.dir, fmt.Sprintf("inserts-%d-%d", s.dim, s.vectors)), vectors.Options{})
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + drives) // as a server does
+	}
+	l, err := openLake(ctx, quietHost(), filepath.Join(s.dir, fmt.Sprintf("inserts-%d-%d", s.dim, s.vectors)), vectors.Options{Events: vectors.Events{Upkeep: s.tell}})
 	if err != nil {
 		return err
 	}
@@ -45,26 +50,49 @@ func inserts(ctx context.Context, s settings) error {
 		return err
 	}
 	defer stop()
-	steps := 5
+	steps, began, cpu := 5, time.Now(), cpuTime()
+	var all []float64
 	for step := range steps {
-		if err := srv.insertStep(ctx, m, queries, step*s.vectors/steps, (step+1)*s.vectors/steps); err != nil {
+		took, err := srv.insertStep(ctx, m, queries, step*s.vectors/steps, (step+1)*s.vectors/steps)
+		if err != nil {
 			return err
 		}
+		all = append(all, took...)
 	}
-	began := time.Now()
-	if err := l.engine.Flush(ctx); err != nil {
+	flushing := time.Now()
+	took, err := srv.flushBeside(ctx, queries)
+	if err != nil {
 		return err
 	}
-	flushed := time.Since(began)
+	all = append(all, took...)
+	slices.Sort(all)
+	if err := print(map[string]any{
+		"what": "inserts, upkeep done", "per_s": float64(s.vectors) / time.Since(began).Seconds(), "per_cpu_s": float64(s.vectors) / (cpuTime() - cpu).Seconds(),
+		"flush_s": time.Since(flushing).Seconds(), "queries": len(all), "query_median_ms": all[len(all)/2], "query_p99_ms": all[len(all)*99/100],
+	}); err != nil {
+		return err
+	}
 	quiet, err := srv.askFor(ctx, queries, 3*time.Second, nil)
 	if err != nil {
 		return err
 	}
-	return print(map[string]any{"what": "inserts quiet", "flush_s": flushed.Seconds(), "query_median_ms": quiet[len(quiet)/2], "query_p99_ms": quiet[len(quiet)*99/100]})
+	return print(map[string]any{"what": "inserts quiet", "query_median_ms": quiet[len(quiet)/2], "query_p99_ms": quiet[len(quiet)*99/100]})
 }
 
-// insertStep pushes the vectors from one number to another.
-func (s *served) insertStep(ctx context.Context, m *mixture, queries [][]float32, from, to int) error {
+// flushBeside does all upkeep that is left, and asks meanwhile.
+func (s *served) flushBeside(ctx context.Context, queries [][]float32) ([]float64, error) {
+	done := make(chan struct{})
+	tasks, working := errgroup.WithContext(ctx)
+	tasks.Go(func() error { defer close(done); return s.engine.Flush(working) })
+	took, err := s.askFor(working, queries, time.Hour, done)
+	if err != nil {
+		return nil, err
+	}
+	return took, tasks.Wait()
+}
+
+// insertStep pushes the vectors from one number to another, and tells how long queries took meanwhile.
+func (s *served) insertStep(ctx context.Context, m *mixture, queries [][]float32, from, to int) ([]float64, error) {
 	batches, pushed := make(chan *tarnv1.PutRequest, 64), to-from
 	tasks, working := errgroup.WithContext(ctx)
 	tasks.Go(func() error {
@@ -99,26 +127,26 @@ func (s *served) insertStep(ctx context.Context, m *mixture, queries [][]float32
 	tasks.Go(func() error { defer close(done); return pushers.Wait() })
 	took, err := s.askFor(working, queries, time.Hour, done)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := tasks.Wait(); err != nil {
-		return err
+		return nil, err
 	}
 	seconds := time.Since(began).Seconds()
 	info, err := s.engine.DescribeIndex(ctx, bucket, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return print(map[string]any{
+	return took, print(map[string]any{
 		"what": "inserts", "vectors": to, "per_s": float64(pushed) / seconds, "per_cpu_s": float64(pushed) / (cpuTime() - cpu).Seconds(),
 		"tail": info.TailVectors, "queries": len(took), "query_median_ms": took[len(took)/2], "query_p99_ms": took[len(took)*99/100], "resident_mib": residentMiB(),
 	})
 }
 
-// askFor asks 20 queries a second, for some time or until done is closed; the times they took, the least first.
+// askFor asks 50 queries a second, for some time or until done is closed; the times they took, the least first.
 func (s *served) askFor(ctx context.Context, queries [][]float32, most time.Duration, done <-chan struct{}) ([]float64, error) {
 	var took []float64
-	pace := time.NewTicker(50 * time.Millisecond)
+	pace := time.NewTicker(20 * time.Millisecond)
 	defer pace.Stop()
 	for began := time.Now(); time.Since(began) < most; {
 		select {

@@ -110,7 +110,7 @@ func run(ctx context.Context, s settings) error {
 // tell prints each step of upkeep, where that is asked for.
 func (s *settings) tell(_, _, step string, rows int, err error) {
 	if s.steps {
-		fmt.Fprintln(os.Stderr, step, rows, err)
+		fmt.Fprintln(os.Stderr, time.Now().Format("05.000"), step, rows, err)
 	}
 }
 

@@ -25,15 +25,17 @@ type lake struct {
 	engine *vectors.Engine
 }
 
+const drives = 3
+
 func quietHost() *host.Host { return host.Real(slog.New(slog.NewTextHandler(io.Discard, nil))) }
 
 // openLake opens what lies in a folder, or makes it there.
 func openLake(ctx context.Context, h *host.Host, dir string, o vectors.Options) (*lake, error) {
-	var drives []string
-	for i := range 3 {
-		drives = append(drives, filepath.Join(dir, "drive-"+strconv.Itoa(i+1)))
+	var folders []string
+	for i := range drives {
+		folders = append(folders, filepath.Join(dir, "drive-"+strconv.Itoa(i+1)))
 	}
-	store, err := objects.Open(ctx, objects.Options{Host: h, Drives: drives, DataShards: 2, ParityShards: 1, AutoFormat: true, DriveTimeout: time.Hour})
+	store, err := objects.Open(ctx, objects.Options{Host: h, Drives: folders, DataShards: 2, ParityShards: 1, AutoFormat: true, DriveTimeout: time.Hour})
 	if err != nil {
 		return nil, err
 	}
