@@ -36,13 +36,13 @@ func CellBytes(width int) int { return 4 + width }
 func NewCells(metric distance.Metric, centroid, points []float32) *Cells {
 	r := RotationOf(len(centroid))
 	turned, residual, out := r.Turned(centroid), make([]float32, r.width), make([]int8, r.width)
+	var w weights
 	data := make([]byte, 0, len(points)/r.width*CellBytes(r.width))
 	for at := 0; at < len(points); at += r.width {
-		for j, x := range points[at : at+r.width] {
-			residual[j] = x - turned[j]
-		}
+		copy(residual, points[at:])
+		weigh(residual, turned, 1, 1, &w)
 		clear(out)
-		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(putBytes(residual, out)))
+		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(roundTo(residual, w.most, out)))
 		for _, x := range out {
 			data = append(data, byte(x))
 		}
@@ -58,6 +58,7 @@ func OpenCells(metric distance.Metric, centroid []float32, data []byte) *Cells {
 	c.chunks = make([]byte, Chunks(n)*size)
 	c.add, c.mul, c.halves = make([]float32, n), make([]float32, n), make([]float32, n)
 	point := make([]float32, w)
+	var weight weights
 	for i := range n {
 		c.Point(i, point)
 		c.halves[i] = distance.Dot(point, point) / 2
@@ -69,7 +70,8 @@ func OpenCells(metric distance.Metric, centroid []float32, data []byte) *Cells {
 		if metric == distance.DotProduct {
 			half = c.halves[i]
 		}
-		f := c.home.put(half, c.chunks[i/ChunkRows*size:][:size], i%ChunkRows)
+		weigh(c.home.residual, c.home.turned, 1, 0, &weight)
+		f := c.home.put(&weight, half, c.chunks[i/ChunkRows*size:][:size], i%ChunkRows)
 		c.add[i], c.mul[i] = f.wideAdd, f.wideMul*step
 	}
 	if last := n % ChunkRows; last > 0 {

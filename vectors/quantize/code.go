@@ -70,18 +70,16 @@ func (e *Encoder) Encode(v []float32, inverse float32, to Row) (wideAdd, wideMul
 		half = distance.Dot(v, v) / 2
 	}
 	e.rotation.Apply(v, e.residual)
-	for i, c := range e.turned {
-		e.residual[i] = e.residual[i]*scale - c
-	}
-	f := e.put(half, to.Chunk, to.At)
-	step := putBytes(e.residual, to.Wide)
-	return f.wideAdd, f.wideMul * step
+	var w weights
+	weigh(e.residual, e.turned, scale, 1, &w)
+	f := e.put(&w, half, to.Chunk, to.At)
+	return f.wideAdd, f.wideMul * roundTo(e.residual, w.most, to.Wide)
 }
 
 // put writes the residual at hand, of a row of whose squared length half is, into a chunk.
-func (e *Encoder) put(half float32, chunk []byte, place int) factors {
-	f := e.factors(half)
-	e.putSigns(chunk, place)
+func (e *Encoder) put(w *weights, half float32, chunk []byte, place int) factors {
+	f := e.factors(w, half)
+	putSigns(e.residual, chunk[:4*e.rotation.width], place)
 	at := 4*e.rotation.width + 4*place
 	for _, x := range [...]float32{f.add, f.mul, f.err} {
 		binary.LittleEndian.PutUint32(chunk[at:], math.Float32bits(x))
@@ -91,19 +89,8 @@ func (e *Encoder) put(half float32, chunk []byte, place int) factors {
 }
 
 // factors of the residual at hand.
-func (e *Encoder) factors(half float32) factors {
-	var sum, signed, square, width = 0.0, 0.0, 0.0, float64(e.rotation.width)
-	for j, y := range e.residual {
-		c := float64(e.turned[j])
-		if y > 0 {
-			sum += float64(y)
-			signed += c
-		} else {
-			sum -= float64(y)
-			signed -= c
-		}
-		square += float64(y) * float64(y)
-	}
+func (e *Encoder) factors(w *weights, half float32) factors {
+	sum, signed, square, width := w.sum, w.signed, w.square, float64(e.rotation.width)
 	along := float64(distance.Dot(e.residual, e.turned)) // ⟨o-c, c⟩
 	f := factors{add: float32(square + 2*along), wideAdd: float32(square + 2*along), wideMul: -2}
 	if sum > 0 {
@@ -119,32 +106,12 @@ func (e *Encoder) factors(half float32) factors {
 	return factors{f.add/2 - half, f.mul / 2, f.err / 2, f.wideAdd/2 - half, f.wideMul / 2}
 }
 
-func (e *Encoder) putSigns(chunk []byte, at int) {
-	shift := at / 16 * 4
-	for j := 0; j < len(e.residual); j += 4 {
-		half := byte(0)
-		for b, y := range e.residual[j : j+4] {
-			if y > 0 {
-				half |= 1 << b
-			}
-		}
-		chunk[j/8*32+j/4%2*16+at%16] |= half << shift
-	}
-}
-
-// putBytes rounds numbers to bytes of equal steps, and returns the step.
-func putBytes(numbers []float32, out []int8) float32 {
-	most := float32(0)
-	for _, y := range numbers {
-		most = max(most, y, -y)
-	}
+// roundTo rounds numbers, of which most is the largest absolute, to bytes of equal steps, and returns the step.
+func roundTo(numbers []float32, most float32, out []int8) float32 {
 	if most == 0 {
 		return 0
 	}
-	factor := 127 / most
-	for j, y := range numbers {
-		out[j] = int8(math.RoundToEven(float64(y * factor)))
-	}
+	roundBytes(numbers, 127/most, out)
 	return most / 127
 }
 

@@ -13,6 +13,12 @@ var (
 	dotWide   = dotWidePlain
 	measure   = measurePlain
 	roundWide = roundWidePlain
+
+	flip       = flipPlain
+	turnHalves = turn
+	weigh      = weighPlain
+	putSigns   = putSignsPlain
+	roundBytes = roundBytesPlain
 )
 
 func scanPlain(chunk, table []byte, s *scanning, out *[ChunkRows]float32) (mask uint32) {
@@ -78,5 +84,59 @@ func measurePlain(x []float32, out *spread) {
 func roundWidePlain(x []float32, factor float32, out []int16) {
 	for i, y := range x {
 		out[i] = int16(math.RoundToEven(float64(y * factor)))
+	}
+}
+
+// flipPlain multiplies numbers by factors.
+func flipPlain(v, factors []float32) {
+	for i, f := range factors[:len(v)] {
+		v[i] *= f
+	}
+}
+
+// weights are what the factors of a row are made of; assembly knows its layout.
+type weights struct {
+	sum    float64 // of the absolutes of y
+	signed float64 // of c, with the signs of y
+	square float64 // |y|²
+	most   float32 // the largest absolute of y
+}
+
+// weighPlain makes y·scale - c·less of y, and weighs it.
+func weighPlain(y, c []float32, scale, less float32, out *weights) {
+	*out = weights{}
+	for j, x := range c[:len(y)] {
+		z := y[j]*scale - x*less
+		y[j] = z
+		if z > 0 {
+			out.sum += float64(z)
+			out.signed += float64(x)
+		} else {
+			out.sum -= float64(z)
+			out.signed -= float64(x)
+		}
+		out.square += float64(z) * float64(z)
+		out.most = max(out.most, z, -z)
+	}
+}
+
+// putSignsPlain writes the signs of a row into a zeroed place of a chunk.
+func putSignsPlain(y []float32, chunk []byte, at int) {
+	shift := at / 16 * 4
+	for j := 0; j < len(y); j += 4 {
+		half := byte(0)
+		for b, x := range y[j : j+4] {
+			if x > 0 {
+				half |= 1 << b
+			}
+		}
+		chunk[j/8*32+j/4%2*16+at%16] |= half << shift
+	}
+}
+
+// roundBytesPlain rounds numbers times factor, which fit into 8 bits.
+func roundBytesPlain(x []float32, factor float32, out []int8) {
+	for i, y := range x {
+		out[i] = int8(math.RoundToEven(float64(y * factor)))
 	}
 }

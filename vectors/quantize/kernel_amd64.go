@@ -30,6 +30,23 @@ func init() {
 		_ = out[len(x)-1]
 		roundWideAVX2(&x[0], len(x), factor, &out[0])
 	}
+	flip = func(v, factors []float32) {
+		_ = factors[len(v)-1]
+		flipAVX2(&v[0], &factors[0], len(v))
+	}
+	turnHalves = func(v []float32) { turnAVX2(&v[0], len(v)) }
+	weigh = func(y, c []float32, scale, less float32, out *weights) {
+		_ = c[len(y)-1]
+		weighAVX2(&y[0], &c[0], len(y), scale, less, out)
+	}
+	putSigns = func(y []float32, chunk []byte, at int) {
+		_ = chunk[4*len(y)-1]
+		putSignsAVX2(&y[0], len(y), &chunk[at%16], at/16*4)
+	}
+	roundBytes = func(x []float32, factor float32, out []int8) {
+		_ = out[len(x)-1]
+		roundBytesAVX2(&x[0], len(x), factor, &out[0])
+	}
 	if cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL {
 		scan = func(chunk, table []byte, s *scanning, out *[ChunkRows]float32) uint32 {
 			_ = chunk[len(table)+3*4*ChunkRows-1]
@@ -81,6 +98,31 @@ func measureAVX2(x *float32, n int, out *spread)
 //
 //go:noescape
 func roundWideAVX2(x *float32, n int, factor float32, out *int16)
+
+// flipAVX2 is flipPlain of n numbers, a multiple of 16.
+//
+//go:noescape
+func flipAVX2(v, factors *float32, n int)
+
+// turnAVX2 is turn of n numbers, a multiple of 16.
+//
+//go:noescape
+func turnAVX2(v *float32, n int)
+
+// weighAVX2 is weighPlain of n numbers, a multiple of 8.
+//
+//go:noescape
+func weighAVX2(y, c *float32, n int, scale, less float32, out *weights)
+
+// putSignsAVX2 is putSignsPlain of n numbers, a multiple of 8; to is the row's first byte, and shift that of its half.
+//
+//go:noescape
+func putSignsAVX2(y *float32, n int, to *byte, shift int)
+
+// roundBytesAVX2 is roundBytesPlain of n numbers, a multiple of 16.
+//
+//go:noescape
+func roundBytesAVX2(x *float32, n int, factor float32, out *int8)
 
 // prefetchLines asks for the cache lines of n bytes.
 //

@@ -263,12 +263,61 @@ func compare(t *testing.T, seed []byte, d int) {
 	if !slices.Equal(wide, wider) {
 		t.Fatalf("%d numbers in 16 bits are %v, want %v", w, wide, wider)
 	}
+	checkEncoding(t, x, next)
 	row, q := make([]int8, w), make([]int16, w)
 	for i := range row {
 		row[i], q[i] = max(-127, int8(next())), int16(next())<<3
 	}
 	if got, want := dotWide(row, q), dotWidePlain(row, q); got != want {
 		t.Fatalf("product of %d bytes is %d, want %d", w, got, want)
+	}
+}
+
+// checkEncoding compares what makes codes: bit by bit, for they are a format, but for sums whose order differs.
+func checkEncoding(t *testing.T, x []float32, next func() byte) {
+	t.Helper()
+	w := len(x)
+	c := make([]float32, w)
+	for i := range c {
+		c[i] = float32(int8(next())) / 16
+	}
+	y, z := slices.Clone(x), slices.Clone(x)
+	flip(y, c)
+	flipPlain(z, c)
+	turnHalves(y)
+	turn(z)
+	if !slices.Equal(y, z) {
+		t.Fatalf("%d numbers flipped and turned are %v, want %v", w, y, z)
+	}
+	for _, less := range []float32{0, 1} {
+		var a, b weights
+		weigh(y, c, 0.75, less, &a)
+		weighPlain(z, c, 0.75, less, &b)
+		if !slices.Equal(y, z) || a.most != b.most {
+			t.Fatalf("residual of %d numbers is %v, at most %v, want %v, at most %v", w, y, a.most, z, b.most)
+		}
+		for _, pair := range [][2]float64{{a.sum, b.sum}, {a.signed, b.signed}, {a.square, b.square}} {
+			if math.Abs(pair[0]-pair[1]) > 1e-9*max(1, b.sum, b.square) {
+				t.Fatalf("weights of %d numbers are %+v, want %+v", w, a, b)
+			}
+		}
+		for at := range ChunkRows {
+			signs, plain := make([]byte, 4*w), make([]byte, 4*w)
+			putSigns(y, signs, at)
+			putSignsPlain(y, plain, at)
+			if !slices.Equal(signs, plain) {
+				t.Fatalf("signs of row %d of %d numbers are %v, want %v", at, w, signs, plain)
+			}
+		}
+		if a.most == 0 {
+			continue
+		}
+		bytes, plain := make([]int8, w), make([]int8, w)
+		roundBytes(y, 127/a.most, bytes)
+		roundBytesPlain(y, 127/a.most, plain)
+		if !slices.Equal(bytes, plain) {
+			t.Fatalf("%d numbers in 8 bits are %v, want %v", w, bytes, plain)
+		}
 	}
 }
 

@@ -96,13 +96,11 @@ func (r *Rotation) Apply(v, out []float32) {
 	out = out[:r.width]
 	clear(out[copy(out, v[:r.dim]):])
 	for round, flips := range &r.flips {
-		for i, f := range flips[:len(out)] {
-			out[i] *= f
-		}
+		flip(out, flips)
 		begin := r.begin(round)
 		hadamard(out[begin : begin+r.power])
 		if r.power < r.width {
-			turn(out)
+			turnHalves(out)
 		}
 	}
 }
