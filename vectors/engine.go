@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tarnlake/tarn/host"
@@ -105,6 +106,7 @@ type Engine struct {
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup // follower, upkeep, loads; Close waits
 	kick   chan struct{}  // wakes upkeep; holds one
+	soon   atomic.Bool    // upkeep looks again once it may be calm
 }
 
 type indexName struct{ bucket, name string }

@@ -43,6 +43,7 @@ type opened struct {
 		died    uint64                       // version of the entry that told of the last death
 		room    chan struct{}                // closed when the tail shrinks, or upkeep owes less; nil while nobody waits
 		owing   bool                         // writers wait for upkeep
+		joined  int                          // rows that were pushed since the index was opened
 	}
 }
 
@@ -108,6 +109,7 @@ func (o *opened) applyChanges(ctx context.Context, version uint64, changes []cha
 	}
 	for _, t := range d.pushes {
 		o.mu.view.join(&o.rec.spec, t)
+		o.mu.joined += t.rows()
 	}
 	for _, s := range d.sources {
 		o.mu.sources[s], o.mu.died = version, version
@@ -321,13 +323,15 @@ type moment struct {
 	died    uint64                       // version of the entry that told of the last one
 	deaths  bool                         // there are superseded ids
 	owing   bool                         // writers wait for upkeep
+	joined  int                          // rows that were pushed since the index was opened
+	hurried bool                         // all will be polished once it is calm: until then upkeep does no more than it must
 }
 
 func (o *opened) moment() moment {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	v := o.mu.view
-	m := moment{view: v, seq: o.mu.seq, tail: slices.Clip(v.tail), size: v.tailSize(), died: o.mu.died, deaths: len(v.dead) > 0, owing: o.mu.owing}
+	m := moment{view: v, seq: o.mu.seq, tail: slices.Clip(v.tail), size: v.tailSize(), died: o.mu.died, deaths: len(v.dead) > 0, owing: o.mu.owing, joined: o.mu.joined}
 	if len(o.mu.sources) > 0 {
 		m.sources = o.mu.sources
 	}

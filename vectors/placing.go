@@ -28,15 +28,33 @@ type placing struct {
 // spot is a place among neighbourhoods, and a cell in it.
 type spot struct{ home, cell int }
 
-// How often cells and rows are moved. On 62,666 sentence embeddings 0.99 of the nearest neighbours were in 12,000
-// rows with cells as k-means in each neighbourhood finds them, in 9,000 after one round over all, in 6,500 after three and in
-// 4,900 after ten, November 2026.
-const (
-	roundsBuild   = 8
-	roundsDivide  = 3
-	roundsPolish  = 6
-	roundsCompact = 2
+// effort is how often cells and rows are moved, and whether rows become guests.
+type effort struct {
+	rounds, wide int // as Refine takes them
+	guests       bool
+}
+
+// Efforts of steps. On 62,666 sentence embeddings 0.99 of the nearest neighbours were in 12,000 rows with cells as k-means
+// in each neighbourhood finds them, in 9,000 after one round over all, in 6,500 after three and in 4,900 after ten,
+// November 2026. What is done in a hurry, while an index grows, is done again once it is calm.
+var (
+	effortBuild   = effort{8, 2, true}
+	effortPolish  = effort{5, 2, true}
+	effortSome    = effort{2, 2, true} // of the neighbourhoods
+	effortHurried = effort{2, 1, false}
 )
+
+func (p *placing) effort() effort {
+	switch {
+	case p.m.hurried:
+		return effortHurried
+	case p.p.build:
+		return effortBuild
+	case p.p.polish:
+		return effortPolish
+	}
+	return effortSome
+}
 
 // place finds where the rows go.
 func (s *stepping) place(ctx context.Context) (*placing, error) {
@@ -138,29 +156,21 @@ func (p *placing) shapeAll(ctx context.Context, anew []int) error {
 	for i := range all {
 		all[i] = i
 	}
-	switch {
-	case p.p.build:
-		return p.shape(ctx, all, anew, roundsBuild)
-	case len(p.p.divide) > 0:
-		return p.shape(ctx, all, anew, roundsDivide)
-	case p.p.polish:
-		return p.shape(ctx, all, anew, roundsPolish)
-	}
-	return p.shape(ctx, all, anew, roundsCompact)
+	return p.shape(ctx, all, anew, p.effort())
 }
 
 // shape makes the cells of some neighbourhoods of those of some sources.
-func (p *placing) shape(ctx context.Context, from, to []int, rounds int) error {
+func (p *placing) shape(ctx context.Context, from, to []int, e effort) error {
 	s := shaping{placing: p, to: to}
 	s.take(from)
 	if len(s.rows) == 0 {
 		return nil
 	}
-	if err := s.Refine(ctx, rounds, p.rng); err != nil {
+	if err := s.Refine(ctx, e.rounds, e.wide, p.rng); err != nil {
 		return err
 	}
 	var guests [][]int32
-	if len(to) > 1 {
+	if e.guests && len(to) > 1 {
 		var err error
 		if guests, err = s.Guests(ctx); err != nil {
 			return err

@@ -25,11 +25,10 @@ const (
 	stepPushesMax   = 600 // of the tail: each is a mutation
 	stepHomesMax    = 32
 	stepDividesMax  = 4
-	neighboursMoved = 6  // nearest neighbourhoods whose rows are given anew beside a divided one
-	partsMax        = 4  // blocks of a neighbourhood
-	partsPressed    = 16 // likewise, as long as rows stream in
-	dividesPressed  = 16 // likewise, of a step; with no neighbours beside them
-	buildBytesMax   = 256 << 20
+	neighboursMoved = 6         // nearest neighbourhoods whose rows are given anew beside a divided one
+	partsMax        = 4         // blocks of a neighbourhood
+	partsPressed    = 16        // likewise, as long as rows stream in
+	dividesPressed  = 16        // likewise, of a step; with no neighbours beside them
 	polishBytesMax  = 256 << 20 // in memory
 	buildHomesMax   = 380       // centroids of one publish
 	buildEntryMax   = 760_000   // bytes of them
@@ -61,16 +60,21 @@ func (o *opened) plan(m *moment, all bool) *plan {
 	switch {
 	case !m.young() && m.upkeep.probes == 0 && m.rows > 0:
 		return &plan{name: "calibrate", calibrate: true} // until then each query compares with all
-	case fold && (m.young() || all && o.outgrown(m, m.rows+m.size.rows)): // while rows stream in, dividing is much quicker
+	case fold && m.young():
 		return &plan{name: "build", tail: true, build: true, homes: homeIDs(m)}
 	case m.young():
 		return nil
 	case fold && (all || m.size.wantsFold(false, t.doubled())):
 		return &plan{name: "fold", tail: true}
 	}
-	choices := []func(*moment, *Tuning) *plan{o.planDivide, o.planCompact, o.planRemove, o.planSweep, o.planPolish, o.planReclaim, o.planCalibrate}
-	if fold {
-		choices = append(choices[:2:2], planFold) // before more rows come into them, neighbourhoods must be in order
+	choices := []func(*moment, *Tuning) *plan{o.planDivide, o.planCompact, o.planRemove, o.planSweep, o.planReclaim, o.planCalibrate}
+	calm := !o.pressed(m) && (all || o.calm(m))
+	m.hurried = !calm && o.grown(m)
+	if calm && o.grown(m) {
+		choices = slices.Insert(choices, 0, o.planPolish)
+	}
+	if fold { // before more rows come into them, neighbourhoods must be in order
+		choices = []func(*moment, *Tuning) *plan{o.planDivide, o.planCompact, planFold}
 	}
 	for _, choose := range choices {
 		if p := choose(m, t); p != nil {
@@ -92,13 +96,6 @@ func homeIDs(m *moment) []uint32 {
 		return nil
 	}
 	return m.centroids.IDs()
-}
-
-// outgrown: the index has tripled since all its centroids were made, and is
-// still small enough to make them all anew, which is better than dividing many.
-func (o *opened) outgrown(m *moment, total int) bool {
-	size := int64(total) * int64(4*o.rec.spec.Dimension+200)
-	return uint64(total) >= 3*max(m.upkeep.builtRows, 1) && size <= buildBytesMax && o.homesFor(total) <= buildHomesMax
 }
 
 // homesFor is how many neighbourhoods rows need, leaving them room to grow.
@@ -128,7 +125,7 @@ func (o *opened) planDivide(m *moment, _ *Tuning) *plan {
 		return nil
 	}
 	slices.SortStableFunc(large, func(a, b *home) int { return b.rows - a.rows })
-	if o.pressed(m) {
+	if m.hurried || o.pressed(m) {
 		homes := o.near(m, large[0], dividesPressed, func(h *home) bool { return slices.Contains(large, h) })
 		return &plan{name: "divide", divide: homes, homes: homes}
 	}
@@ -183,7 +180,7 @@ func (o *opened) near(m *moment, first *home, most int, wanted func(*home) bool)
 // near to it, for rows become guests of one another only in one step.
 func (o *opened) planCompact(m *moment, _ *Tuning) *plan {
 	share, parts := 8, partsMax
-	if o.pressed(m) {
+	if m.hurried || o.pressed(m) {
 		share, parts = 1, partsPressed
 	}
 	wanted := func(h *home) bool { return o.tooLoose(h, parts, share) }
@@ -260,18 +257,22 @@ func (o *opened) planReclaim(m *moment, _ *Tuning) *plan {
 	return nil
 }
 
-// planPolish: the index has grown by a third since rows could last move between all neighbourhoods, and nothing
-// streams in. A large index is polished part by part, each of them neighbourhoods that are near to one another.
+// grown: by a third since rows could last move between all neighbourhoods.
+func (o *opened) grown(m *moment) bool {
+	return len(m.homes) > 1 && uint64(3*m.rows) >= 4*max(m.upkeep.builtRows, m.upkeep.polishedRows)
+}
+
+// planPolish lets rows move between all neighbourhoods, when few stream in. A large index is polished part by part, each of them neighbourhoods that are near to one another. It leaves
+// little to divide, and nothing to compact.
 func (o *opened) planPolish(m *moment, t *Tuning) *plan {
-	if o.pressed(m) || len(m.homes) < 2 || uint64(3*m.rows) < 4*max(m.upkeep.builtRows, m.upkeep.polishedRows) {
-		return nil
-	}
 	dim := o.rec.spec.Dimension
 	most := max(2, min(polishBytesMax/(t.Target*(8*dim+300)), buildHomesMax, buildEntryMax/(4*dim+128)))
 	times := (len(m.homes)*5/4 + most - 1) / most // parts of even size, which overlap by a quarter
 	for _, h := range m.sortedHomes() {
 		if !o.upkeep.polished[h.id] {
-			return &plan{name: "polish", polish: true, homes: o.polishAround(m, h, (len(m.homes)+times-1)/times)}
+			homes := o.polishAround(m, h, (len(m.homes)+times-1)/times)
+			large := slices.DeleteFunc(slices.Clone(homes), func(id uint32) bool { return !o.tooLarge(m.homes[id]) })
+			return &plan{name: "polish", polish: true, homes: homes, divide: large[:min(len(large), max(0, most-len(homes))/2)]}
 		}
 	}
 	return nil

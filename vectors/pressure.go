@@ -3,6 +3,7 @@ package vectors
 import (
 	"context"
 	"fmt"
+	"time"
 )
 
 // Rows can be pushed quicker than they are put in order. What holds writers back is the tail, which queries
@@ -15,10 +16,29 @@ const overdueFolds = 2
 // those near to it in full numbers, or, while the index is young, with all.
 const tailShare = 4
 
+// calmShare: one fold's rows in so many within calmAfter are few.
+const calmShare = 8
+
 // pressed reports whether rows stream in: then upkeep does only what cannot wait.
 func (o *opened) pressed(m *moment) bool {
 	t := &o.e.o.Tuning
 	return m.owing || 4*m.size.rows > t.FoldRows || 4*m.size.bytes > t.FoldBytes
+}
+
+// calmAfter is how long few rows must have come before neighbourhoods are polished.
+const calmAfter = 5 * time.Second
+
+// calm reports whether few rows come. Where it does not yet, upkeep looks again.
+func (o *opened) calm(m *moment) bool {
+	now, n := o.e.host.Clock.Now(), &o.upkeep
+	if calmShare*(m.joined-n.joined) > o.e.o.Tuning.FoldRows {
+		n.joined, n.since = m.joined, now
+	}
+	if now.Sub(n.since) >= calmAfter {
+		return true
+	}
+	o.e.soon.Store(true)
+	return false
 }
 
 // overdue is how many rows lie in neighbourhoods that are to be written anew even while rows stream in.

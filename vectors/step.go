@@ -138,7 +138,7 @@ func (s *stepping) recentre(ctx context.Context) (useful bool, err error) {
 			return false, err
 		}
 	}
-	if len(s.p.divide) > 0 && len(s.homes) == len(s.m.homes) && len(s.gone) == 0 {
+	if len(s.p.divide) > 0 && !s.p.polish && len(s.homes) == len(s.m.homes) && len(s.gone) == 0 {
 		return false, nil
 	}
 	s.centroids = gatherCentroids(spec, s.homes)
@@ -432,6 +432,11 @@ func (s *stepping) notePolish() {
 	}
 	for _, id := range s.p.homes {
 		notes.polished[id] = true
+	}
+	for id, h := range s.homes {
+		if h.floor == s.seq { // divided
+			notes.polished[id] = true
+		}
 	}
 	for id := range s.homes {
 		if !notes.polished[id] {

@@ -21,6 +21,8 @@ type upkeepNotes struct {
 	swept    uint32          // the last neighbourhood that was swept of superseded rows
 	polished map[uint32]bool // neighbourhoods that were polished, while that is not over
 	listed   map[uint64]bool // segments whose lexicon has all that it should
+	joined   int             // rows that had been pushed
+	since    time.Time       // at that time; few came after it
 }
 
 // hold leaves a neighbourhood undivided until it has twice as many rows.
@@ -51,8 +53,11 @@ func (e *Engine) upkeepLoop() {
 		}
 		stop()
 		pause := e.o.Idle
-		if failed {
+		switch soon := e.soon.Swap(false); {
+		case failed:
 			pause = upkeepRetry
+		case soon:
+			pause = min(pause, calmAfter)
 		}
 		stop = e.host.Clock.AfterFunc(pause, e.wake)
 	}

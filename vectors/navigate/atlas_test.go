@@ -171,7 +171,7 @@ func TestRefiningGathersRows(t *testing.T) {
 			f.Member[i] = int32(i % 3)
 		}
 		before := apart(&f)
-		if err := f.Refine(context.Background(), 6, rng); err != nil {
+		if err := f.Refine(context.Background(), 6, 3, rng); err != nil {
 			t.Fatal(err)
 		}
 		if after := apart(&f); after > before/4 {
@@ -194,7 +194,7 @@ func TestRefiningGathersRows(t *testing.T) {
 func TestRowsThatAreAllAlikeAreRefined(t *testing.T) {
 	rng := rand.New(rand.NewPCG(37, 38))
 	f := Refining{Metric: distance.Euclidean, Dimension: 64, Width: 64, Rows: make([]float32, 500*64), Member: make([]int32, 500), Points: make([]float32, 64), Target: 8}
-	if err := f.Refine(context.Background(), 4, rng); err != nil {
+	if err := f.Refine(context.Background(), 4, 3, rng); err != nil {
 		t.Fatal(err)
 	}
 	if f.Cells() == 0 || slices.Max(f.Member) >= int32(f.Cells()) {

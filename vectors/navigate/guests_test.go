@@ -27,7 +27,7 @@ func refined(t *testing.T, seed uint64, n, dim, target int) *Refining {
 		}
 	}
 	f.Points = slices.Clone(f.Rows[:width])
-	if err := f.Refine(t.Context(), 6, rng); err != nil {
+	if err := f.Refine(t.Context(), 6, 3, rng); err != nil {
 		t.Fatal(err)
 	}
 	return f
