@@ -14,7 +14,7 @@ const overdueFolds = 2
 
 // tailShare: writers wait while the tail has more than one in so many of the vectors that are in order: a query compares with
 // those near to it in full numbers, or, while the index is young, with all.
-const tailShare = 4
+const tailShare = 16
 
 // calmShare: one fold's rows in so many within calmAfter are few.
 const calmShare = 8
