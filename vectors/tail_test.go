@@ -1,6 +1,9 @@
 package vectors
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/tarnlake/tarn/vectors/distance"
@@ -63,5 +66,89 @@ func TestFreshRowsWaitWhereTheStepFoundOrAreLoose(t *testing.T) {
 		if written == foreign && (len(next.deltas) != 0 || len(loose) != 2) {
 			t.Errorf("%s: %v wait and %v are loose, want both loose", name, next.deltas, loose)
 		}
+	}
+}
+
+// Rows of the tail whose neighbourhood is not known are found by queries of every kind, however few places they look into.
+func TestLooseRowsAreFoundByEveryQuery(t *testing.T) {
+	const dim, fresh = 16, 40
+	for _, cacheBytes := range []int64{0, 1} { // 1: no block stays in memory
+		rng := rand.New(rand.NewPCG(71, 0))
+		e := openEngine(t, Options{Store: newMemoryStore(t, 71), CacheBytes: cacheBytes, Tuning: Tuning{YoungRows: 200, Target: 32}})
+		create(t, e, Spec{Name: "docs", Dimension: dim, Metric: distance.Euclidean, Texts: []string{"text"}})
+		push := func(prefix string, n int) (list []Vector) {
+			for i := range n {
+				list = append(list, Vector{Key: fmt.Sprintf("%s-%d", prefix, i), Values: randomVector(rng, dim), Metadata: fmt.Appendf(nil, `{"kind":%q,"n":%d,"text":"%s%d"}`, prefix, i, prefix, i)})
+			}
+			must(t, e.Put(background, bucket, "docs", list))
+			return list
+		}
+		for range 4 {
+			push(fmt.Sprint("old", rng.Uint32()), 500)
+		}
+		must(t, e.Flush(background))
+		rows := push("new", fresh)
+		loosen(t, e, fresh)
+		for i, v := range rows {
+			zero := float32(0.001)
+			for name, r := range map[string]Request{
+				"probing":                    {Probes: 1, TopK: 1},
+				"as calibrated":              {TopK: 10},
+				"with a page of many":        {Probes: 1, TopK: 1000},
+				"exactly":                    {Exact: true, TopK: 1},
+				"within a distance":          {Within: &zero, TopK: 5},
+				"within it, filtered":        {Within: &zero, TopK: 5, Filter: []byte(`{"kind":"new"}`)},
+				"filtered, all matches":      {Probes: 1, TopK: 1, Filter: fmt.Appendf(nil, `{"kind":"new","n":%d}`, i)},
+				"filtered, the nearest ones": {Probes: 1, TopK: 1, Filter: []byte(`{"n":{"$lt":1000}}`)},
+				"filtered, exactly":          {Exact: true, TopK: 1, Filter: []byte(`{"kind":"new"}`)},
+			} {
+				r.Values = v.Values
+				if got := keysOf(query(t, e, "docs", r)); len(got) == 0 || got[0] != v.Key {
+					t.Errorf("%s (%s), cache of %d: %.40v", v.Key, name, cacheBytes, got)
+				}
+			}
+			twin := Vector{Key: "twin", Values: v.Values}
+			must(t, e.Put(background, bucket, "docs", []Vector{twin}))
+			if got := keysOf(query(t, e, "docs", Request{LikeKey: "twin", Probes: 1, TopK: 1})); !slices.Equal(got, []string{v.Key}) {
+				t.Errorf("like %s: %v", v.Key, got)
+			}
+			must(t, e.Delete(background, bucket, "docs", []string{"twin"}))
+			word := []TextQuery{{Field: "text", Text: fmt.Sprint("new", i)}}
+			if got := keysOf(query(t, e, "docs", Request{Texts: word, TopK: 1})); !slices.Equal(got, []string{v.Key}) {
+				t.Errorf("%s by its word: %v", v.Key, got)
+			}
+		}
+		if n, err := e.Count(background, bucket, "docs", []byte(`{"kind":"new"}`)); err != nil || n != fresh {
+			t.Errorf("%d loose rows are counted, %v", n, err)
+		}
+		if n := len(rowsOfView(t, e).loose); n < fresh {
+			t.Errorf("only %d are loose at the end", n)
+		}
+	}
+}
+
+func rowsOfView(t *testing.T, e *Engine) *view {
+	t.Helper()
+	o, _, err := e.current(background, bucket, "docs")
+	must(t, err)
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return o.mu.view
+}
+
+// loosen makes all rows of the tail loose, as after a step that did not see them.
+func loosen(t *testing.T, e *Engine, want int) {
+	t.Helper()
+	o, _, err := e.current(background, bucket, "docs")
+	must(t, err)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	v := o.mu.view
+	for id, refs := range v.deltas {
+		v.loose = append(v.loose, refs...)
+		delete(v.deltas, id)
+	}
+	if len(v.loose) != want || v.centroids == nil {
+		t.Fatalf("%d rows are loose, want %d", len(v.loose), want)
 	}
 }
