@@ -135,10 +135,18 @@ func (p *probing) call() (v visit, ok bool) {
 // visit a place, unless it was visited, or has nothing that the filter means.
 func (p *probing) visit(place navigate.Place) (v visit, ok bool) {
 	h, seen, bit := p.m.byPlace[place.Home()], &p.ranking.seen[place.Home()], uint64(1)<<(place.Cell()%quantize.CellsMax)
-	if *seen&bit != 0 || p.chosen != nil && p.chosen.inHome(h) == 0 && (p.whole || !p.o.hasDeltas(&p.m, h.id)) {
+	if *seen&bit != 0 {
 		return v, false
+	}
+	worth := 1.0
+	if p.chosen != nil {
+		meant := p.chosen.inHome(h)
+		if meant == 0 && !p.o.hasDeltas(&p.m, h.id) {
+			return v, false
+		}
+		worth = p.worth * some(meant, h.places())
 	}
 	first := *seen == 0
 	*seen |= bit
-	return visit{home: h, place: place, first: first}, true
+	return visit{home: h, place: place, first: first, worth: worth}, true
 }

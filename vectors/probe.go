@@ -2,6 +2,7 @@ package vectors
 
 import (
 	"context"
+	"math"
 
 	"github.com/tarnlake/tarn/vectors/navigate"
 	"github.com/tarnlake/tarn/vectors/quantize"
@@ -15,6 +16,7 @@ type visit struct {
 	place  navigate.Place
 	first  bool
 	called bool             // only for guests that come from it
+	worth  float64          // what it counts for
 	blocks []*segment.Block // of the neighbourhood's parts; nil entries must be read, or are not looked into
 }
 
@@ -22,19 +24,17 @@ type visit struct {
 type probing struct {
 	*scan
 	found []navigate.Place
-	wants int // places that were searched for
-	at    int // in found
-	left  int // places that are looked into even if enough matches were seen
+	wants int     // places that were searched for
+	at    int     // in found
+	left  float64 // places with something in them that are looked into even if enough matches were seen
 }
 
 // probe looks into the nearest places, and into more while too few matches were seen.
 func (s *scan) probe(ctx context.Context, probes int) error {
-	p := probing{scan: s, left: probes}
-	p.search(probes)
+	p := probing{scan: s, left: float64(probes)}
+	p.search(p.wantsFirst(probes))
 	r := s.ranking
-	if !p.whole {
-		p.fresh(p.o.loose(&p.m))
-	}
+	p.fresh(p.o.loose(&p.m))
 	for more := true; more; {
 		ahead, missing := r.ahead[:0], false
 		r.blocks = r.blocks[:0]
@@ -61,7 +61,7 @@ func (s *scan) probe(ctx context.Context, probes int) error {
 			p.look(&ahead[i])
 		}
 	}
-	if s.m.size.rows > 0 && !p.whole {
+	if s.m.size.rows > 0 {
 		p.around()
 	}
 	return s.settle(ctx)
@@ -92,11 +92,23 @@ func (p *probing) fetch(ahead []visit, i int) {
 	if i >= len(ahead) {
 		return
 	}
-	if v := &ahead[i]; v.home.cells != nil && len(v.blocks) > 0 && p.chosen == nil {
+	if v := &ahead[i]; v.home.cells != nil && len(v.blocks) > 0 {
 		run := v.blocks[v.home.celled].Cell(v.place.Cell())
 		quantize.Prefetch(run.Chunks)
 		run.FetchGuests()
 	}
+}
+
+// some is how likely something is in a cell, where so much is in so many.
+func some(meant, cells int) float64 { return 1 - math.Exp(-float64(meant)/float64(cells)) }
+
+// wantsFirst is how many places a query will have to be told of, as far as is known before.
+func (p *probing) wantsFirst(probes int) int {
+	if p.chosen == nil {
+		return probes
+	}
+	n := float64(probes) / (p.worth * some(p.chosen.rows, p.m.places()))
+	return int(min(n*9/8+8, float64(p.m.places())))
 }
 
 // search finds the n nearest places.
@@ -115,13 +127,13 @@ func (p *probing) next() (v visit, ok bool) {
 			if p.wants >= p.m.atlas.Places() {
 				return v, false
 			}
-			p.search(min(4*p.wants+16, p.m.atlas.Places()))
+			p.search(min(p.growth()*p.wants+16, p.m.atlas.Places()))
 			continue
 		}
 		place := p.found[p.at]
 		p.at++
 		if v, ok := p.visit(place); ok {
-			p.left--
+			p.left -= v.worth
 			return v, true
 		}
 	}
@@ -131,6 +143,14 @@ func (p *probing) next() (v visit, ok bool) {
 // wanted tells which parts of its neighbourhood a visit looks into.
 func (v *visit) wanted(part int) bool {
 	return v.first || v.home.cells != nil && part == v.home.celled
+}
+
+// growth of a search that was not wide enough. With a filter, what is wanted was known.
+func (p *probing) growth() int {
+	if p.chosen != nil {
+		return 2
+	}
+	return 4
 }
 
 // peek takes what is in memory, and reports whether something must be read.
@@ -193,14 +213,19 @@ func (p *probing) look(v *visit) {
 	if h.cells != nil && len(v.blocks) > 0 {
 		probe := p.m.atlas.Probe(&p.ranking.query, v.place)
 		b := v.blocks[h.celled]
+		before := p.matches
 		p.run(b, b.Cell(v.place.Cell()), &h.parts[h.celled], &probe)
+		if p.chosen != nil && !v.called {
+			p.left += v.worth
+			if p.matches > before {
+				p.left -= p.worth
+			}
+		}
 	}
 	if !v.first {
 		return
 	}
-	if !p.whole {
-		p.deltas(h.id)
-	}
+	p.deltas(h.id)
 	var probe *quantize.Probe
 	for i, b := range v.blocks {
 		if h.cells != nil && i == h.celled {

@@ -157,12 +157,12 @@ type scan struct {
 	query   *distance.Query
 	filter  *filter.Filter
 	chosen  *selection // nil: documents tell what the filter means
-	whole   bool       // the chosen rows of the tail were compared, all of them
 	without string     // a key that is left out
 	best    best
 	ranking *ranking // while probing
 	matches int      // seen so far that were evaluated and passed
 	needed  int      // matches that end the probing
+	worth   float64  // of a look into a cell in which the filter means something, beside one without a filter
 	scores  []float32
 	explain Explain
 }
@@ -188,7 +188,7 @@ func (s *scan) run(ctx context.Context, r *Request) error {
 	s.ranking = newRanking(s.best.k, s)
 	defer s.ranking.release()
 	if s.filter != nil {
-		if err := s.densely(ctx, probes); err != nil {
+		if done, err := s.densely(ctx, probes); err != nil || done {
 			return err
 		}
 	}

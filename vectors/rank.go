@@ -29,6 +29,7 @@ type ranking struct {
 	ahead   []visit
 	blocks  []*segment.Block // of the visits ahead
 	guests  []guest          // of a chunk
+	rows    []int32          // of a block, that a filter means
 	met     met
 	called  []navigate.Place // cells that guests come from whose blocks are not in memory
 	calling bool             // guests may call for their cells: not those of cells that were called for

@@ -50,34 +50,60 @@ func (s *scan) tail() {
 	}
 }
 
-// densely says how many matches a probing query has to see beside its probes: a quarter as many as an
-// unfiltered query compares vectors. On the corpus recall is then no less than without a filter, whatever
-// its selectivity. Where there are hardly more matches, all of them are compared.
-func (s *scan) densely(ctx context.Context, probes int) error {
-	s.needed = max(s.needed, probes*s.m.rows/(4*s.m.places()))
+// sparser: where a filter means one in so many rows, its k nearest lie as far away as so many times k do without it, and the
+// cells that hold them grow in number with the logarithm, as those of automaticProbes do with k.
+const sparser = 0.4
+
+// worthOf is what a look into a cell counts for in which something is meant, where some of the rows are.
+func worthOf(meant, rows int) float64 {
+	return 1 / (1 + sparser*math.Log2(max(1, float64(rows)/float64(max(1, meant)))))
+}
+
+// A match that is compared at once costs a quarter of what a look into a cell does.
+const matchesPerCell = 4
+
+// densely compares with all that the filter means, where that is hardly more work than to look for the nearest: done.
+func (s *scan) densely(ctx context.Context, probes int) (done bool, err error) {
 	if s.chosen == nil {
-		return nil
+		s.needed = max(s.needed, probes*s.m.rows/(4*s.m.places()))
+		return false, nil
 	}
 	s.explain.Plan = PlanBitmap
-	if s.chosen.rows > s.needed {
-		return nil
+	s.worth = worthOf(s.chosen.rows, s.m.rows)
+	if s.chosen.rows > s.needed && !s.fewMatches(probes) {
+		return false, nil
 	}
 	if err := s.chooseTail(ctx); err != nil {
-		return err
+		return true, err
 	}
 	s.explain.Plan = PlanMatches
-	s.needed = s.m.rows + s.m.size.rows + 1 // more than there can be
-	s.tail()
-	s.whole = true
-	return nil
+	return true, s.everyMatch(ctx)
+}
+
+// fewMatches: it is quicker to compare with each. Where blocks would have to be read for it, there must be fewer still.
+func (s *scan) fewMatches(probes int) bool {
+	if s.chosen.rows <= probes*s.m.rows/(4*s.m.places()) {
+		return true
+	}
+	if float64(s.chosen.rows)*s.worth > float64(matchesPerCell*probes) {
+		return false
+	}
+	for _, h := range s.m.byPlace {
+		for i := range h.parts {
+			if p := &h.parts[i]; s.o.e.cache.peek(p) == nil && s.chosen.in(p) > 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // selected compares the chosen rows of a run.
 func (s *scan) selected(b *segment.Block, run segment.Run, from *part, probe *quantize.Probe) {
 	set, first := s.chosen.segments[from.file], from.first+run.First
 	n := set.Count(first, first+run.Rows)
-	if n == 0 && len(run.Guests) == 0 {
-		return
+	if n == 0 {
+		return // guests are found in their own cells, which are as near
 	}
 	s.matches += n
 	if !b.Coded() || n*fewOf <= run.Rows && b.HasVectors() && len(run.Guests) == 0 {
