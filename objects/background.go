@@ -16,11 +16,16 @@ const (
 	repairPauseVain = 30 * time.Second // after one, however much is reported meanwhile
 )
 
-// startBackground begins probing, repair and tidying.
+// startBackground begins probing and counting, and unless the store is to be still
+// repair and tidying.
 func (s *Store) startBackground() {
 	s.repairs.wake() // what was left incomplete before
 	s.moves.wake()
-	for _, work := range []func(){s.probeLoop, s.repairLoop, s.tidyLoop, s.moveLoop, s.auditLoop, s.measureLoop, s.hintLoop, s.tallyLoop} {
+	loops := []func(){s.probeLoop, s.tallyLoop}
+	if !s.o.Still {
+		loops = append(loops, s.repairLoop, s.tidyLoop, s.moveLoop, s.auditLoop, s.measureLoop, s.hintLoop)
+	}
+	for _, work := range loops {
 		s.background.Go(work)
 	}
 }

@@ -52,6 +52,13 @@ type Options struct {
 	BackgroundMost  int64         // bytes a second that they take at most; default: no bound
 	Events          Events
 
+	// Still opens the store with its background still: drives are probed and what is alive is
+	// counted, but nothing on the drives is changed of the store's own accord. Repair, packing,
+	// reclamation, sweeps, drains, balances and audits wait until they are called for by name
+	// (Repair, Pack, Reclaim, Sweep, Relocate), or until the store is opened without it. For a
+	// look at a store as it is, and for tests whose premise a repair at open would end.
+	Still bool
+
 	// Admit lets a piece of background work begin, after users' requests; the function
 	// that it returns ends it. nil: all begin at once.
 	Admit func(ctx context.Context) (end func(), err error)

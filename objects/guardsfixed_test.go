@@ -1,0 +1,114 @@
+package objects
+
+import (
+	"context"
+	"errors"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/tarnlake/tarn/host/hosttest"
+	"github.com/tarnlake/tarn/objects/drive"
+)
+
+// A store that is opened still leaves what is lacking lacking, for as long as one likes
+// to look, and repairs when it is told to.
+func TestAStillStoreRepairsNothingUntilItIsTold(t *testing.T) {
+	o := spacious(90)
+	o.AutoFormat = false
+	if err := Format(context.Background(), o); err != nil {
+		t.Fatal(err)
+	}
+	s := openDurable(t, o)
+	addSeven(t, s, 7, 7)
+	keys := keepEverywhere(t, s)
+	mustClose(t, s)
+	hosttest.DiskOf(o.Host).Wipe("drive-3")
+	repairs := 0
+	o.Still, o.RepairPause, o.Events.Repaired = true, time.Second, func(RepairReport, error) { repairs++ }
+	s = openDurable(t, o)
+	defer func() { mustClose(t, s) }()
+	lacking := func() int64 {
+		held, err := s.Holdings(context.Background())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return held[3].Shards
+	}
+	before := lacking()
+	for range 100 {
+		hosttest.ClockOf(o.Host).Advance(time.Minute)
+	}
+	if now := lacking(); before == 0 || now != before || repairs > 0 {
+		t.Errorf("%d shards of the drive that was lost, then %d, after %d repairs", before, now, repairs)
+	}
+	if report, err := s.Repair(context.Background(), RepairOptions{}); err != nil || !report.Complete() || lacking() != 0 {
+		t.Errorf("repair: %+v, %v; %d shards are still named there", report, err, lacking())
+	}
+	allReadBack(t, s, keys)
+}
+
+// A drive that was away while a root record was saved is given it before a repair.
+func TestADriveThatMissedARootRecordIsGivenIt(t *testing.T) {
+	o := durableOptions(hosttest.New(91))
+	o.Still = true
+	s := openDurable(t, o)
+	defer mustClose(t, s)
+	m := s.drives.find(3)
+	m.set(DriveMissing, "pulled out")
+	if err := s.roots.save(t.Context(), func(r *rootRecord) { r.next++ }); err != nil {
+		t.Fatal(err)
+	}
+	m.set(DriveWell, "")
+	newest := s.drives.find(1).Root().Version
+	if m.Root().Version >= newest {
+		t.Fatalf("it has version %d, others %d", m.Root().Version, newest)
+	}
+	s.roots.refresh(t.Context())
+	record, err := decodeRoot(m.Root().Data)
+	if m.Root().Version <= newest || err != nil || record.next != s.roots.get().next {
+		t.Errorf("it has version %d, the others had %d: %v", m.Root().Version, newest, err)
+	}
+}
+
+// A drive that takes writes and cannot sync them is not tried again with records.
+func TestADriveThatCannotSyncTakesNoWrites(t *testing.T) {
+	o := durableOptions(hosttest.New(92))
+	o.Still = true
+	s := openDurable(t, o)
+	defer mustClose(t, s)
+	disk := hosttest.DiskOf(o.Host)
+	disk.SetFault(hosttest.Within("drive-3", syscall.EIO, hosttest.Sync))
+	if err := s.tryWrite("drive-3"); !errors.Is(err, syscall.EIO) {
+		t.Errorf("a folder whose syncs fail: %v", err)
+	}
+	disk.SetFault(nil)
+	if err := s.tryWrite("drive-3"); err != nil {
+		t.Errorf("a folder that is well: %v", err)
+	}
+}
+
+// liar is a drive that reads something else than was written, and vouches for it.
+type liar struct{ *memDrive }
+
+func (d liar) Read(ctx context.Context, a drive.Address, id drive.Identity, p []byte, off int64) error {
+	err := d.memDrive.Read(ctx, a, id, p, off)
+	p[len(p)/2] ^= 1
+	return err
+}
+
+// A shard found no place where it does not read back as itself.
+func TestAShardIsNotPlacedWhereItReadsBackAsSomethingElse(t *testing.T) {
+	s, mem := guarded(t)
+	st := stripesIn(t, s, keep(t, s, 300_000, 1))[0]
+	mover := s.newMover()
+	defer mover.end()
+	b := &rebuilding{m: mover, stripe: st}
+	if _, err := b.place(t.Context(), 0, make([]byte, st.ShardBytes()), 1); err != nil {
+		t.Fatal(err)
+	}
+	s.drives.find(1).Drive = liar{mem[0]}
+	if at, err := b.place(t.Context(), 0, make([]byte, st.ShardBytes()), 1); err == nil {
+		t.Errorf("placed at %v", at)
+	}
+}
