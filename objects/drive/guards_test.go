@@ -3,9 +3,7 @@ package drive
 import (
 	"context"
 	"errors"
-	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/tarnlake/tarn/host/hosttest"
@@ -210,34 +208,5 @@ func TestAGivenBackFileStaysGoneAfterAPowerCut(t *testing.T) {
 			t.Errorf("seed %d: a read of what was given back: %v", seed, err)
 		}
 		_ = d.Close()
-	}
-}
-
-// An extent used again has a durable header before a record is written behind it. Were
-// both to become durable by the record's sync, one that fails after the drive was told
-// of another extent would leave records behind a header that says nothing was there.
-func TestAnExtentIsNamedDurablyBeforeItsFirstRecord(t *testing.T) {
-	h, d := fresh(t, small)
-	defer d.Close()
-	round(t, d, drive.Journal, 1) // its extent is free now, and has been synced
-	var unsynced atomic.Bool      // a header
-	var headers, early atomic.Int32
-	hosttest.DiskOf(h).SetFault(func(op hosttest.Op) error {
-		switch {
-		case !strings.HasSuffix(op.Path, ".extent"):
-		case op.Kind == hosttest.Sync:
-			unsynced.Store(false)
-		case op.Kind == hosttest.Write && op.Offset == 0:
-			headers.Add(1)
-			unsynced.Store(true)
-		case op.Kind == hosttest.Write && unsynced.Load():
-			early.Add(1)
-		}
-		return nil
-	})
-	a := add(t, d, drive.Journal, record(5, 100))[0]
-	hosttest.DiskOf(h).SetFault(nil)
-	if a.Generation < 2 || headers.Load() != 1 || early.Load() > 0 {
-		t.Errorf("at %s: %d headers, %d writes before their sync", a, headers.Load(), early.Load())
 	}
 }

@@ -3,7 +3,9 @@ package drive_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -278,4 +280,32 @@ func TestADriveWhoseRemovalsFailGoesOnOnceItIsWell(t *testing.T) {
 		add(t, d, drive.Small, record(n, 20<<10))
 	}
 	must(t, d.Remove(t.Context(), first.Extent))
+}
+
+// An extent that is used again has a durable header before a record is written behind
+// it: a power cut in between never finds records whose extent has no class.
+func TestAnExtentIsNamedDurablyBeforeItsFirstRecord(t *testing.T) {
+	h, d := fresh(t, small)
+	defer d.Close()
+	round(t, d, drive.Journal, 1) // its extent is free now, and has been synced
+	var unsynced atomic.Bool      // a header
+	var headers, early atomic.Int32
+	hosttest.DiskOf(h).SetFault(func(op hosttest.Op) error {
+		switch {
+		case !strings.HasSuffix(op.Path, ".extent"):
+		case op.Kind == hosttest.Sync:
+			unsynced.Store(false)
+		case op.Kind == hosttest.Write && op.Offset == 0:
+			headers.Add(1)
+			unsynced.Store(true)
+		case op.Kind == hosttest.Write && unsynced.Load():
+			early.Add(1)
+		}
+		return nil
+	})
+	a := add(t, d, drive.Journal, record(5, 100))[0]
+	hosttest.DiskOf(h).SetFault(nil)
+	if a.Generation < 2 || headers.Load() != 1 || early.Load() > 0 {
+		t.Errorf("at %s: %d headers, %d writes before their sync", a, headers.Load(), early.Load())
+	}
 }
