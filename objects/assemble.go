@@ -37,6 +37,9 @@ func (f *folders) assemble(record rootRecord, version uint64) (*Store, error) {
 		}
 		if !at.taken && !at.unnamed {
 			s.strays = append(s.strays, at.stray())
+			if !f.o.reading { // a check reads it, too
+				at.letGo()
+			}
 		}
 	}
 	return s, nil
@@ -93,7 +96,7 @@ func (at *folder) state() DriveState {
 	return DriveMissing
 }
 
-// stray tells of a folder that belongs to no drive of the layout, and lets it go.
+// stray tells of a folder that belongs to no drive of the layout.
 func (at *folder) stray() DriveStatus {
 	d := DriveStatus{Path: at.path, State: at.state(), Adoptable: errors.Is(at.err, drive.ErrNotFormatted)}
 	if at.err != nil {
@@ -105,9 +108,15 @@ func (at *folder) stray() DriveStatus {
 	if d.Adoptable {
 		d.Reason = "it was never taken in"
 	}
-	_ = at.drive.Close() // nothing was written
-	at.drive = nil
 	return d
+}
+
+// letGo closes a drive that is no member's.
+func (at *folder) letGo() {
+	if at.drive != nil {
+		_ = at.drive.Close() // nothing was written
+		at.drive = nil
+	}
 }
 
 // unused: formatted for this store, and nothing was ever written to it. It may have a

@@ -39,6 +39,7 @@ type DriveCheck struct {
 	Found    audit.Found
 	Lacking  int64    // shards that are named, and not there or not whole
 	Problems []string // at most problemsMax; what is worth knowing first
+	Strays   []string // files and folders in its folder that are not the store's; they harm nothing
 }
 
 // Sound: nothing on the drive is damaged and nothing is missing from it.
@@ -144,6 +145,11 @@ func (e *DriveInUseError) Unwrap() error { return drive.ErrLocked }
 func (c *checking) end() {
 	if c.s != nil {
 		_ = c.s.close() // nothing was written
+		for _, at := range c.folders.all {
+			if !at.taken {
+				at.letGo()
+			}
+		}
 	} else if c.folders != nil {
 		c.folders.close()
 	}
@@ -165,8 +171,6 @@ func (c *checking) open(ctx context.Context) (err error) {
 		if at.drive != nil {
 			d.Root = at.drive.Root().Version
 			newest = max(newest, d.Root)
-		} else {
-			d.problem("%v", at.err)
 		}
 		c.report.Drives = append(c.report.Drives, d)
 	}

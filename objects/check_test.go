@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -143,4 +144,87 @@ func at(t testing.TB, r *CheckReport, number uint16) *DriveCheck {
 	}
 	t.Fatalf("no drive %d in %+v", number, r)
 	return nil
+}
+
+// What somebody left in a drive's folder is told, and is no damage.
+func TestACheckTellsWhatIsNotTheStores(t *testing.T) {
+	h, _ := closedStore(t, 67, nil)
+	for _, name := range []string{"drive-2/notes.txt", "drive-2/extents/00000001.extent.bak"} {
+		f, err := h.FS.Create(name, host.Category)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"drive-2/photos", "drive-2/lost+found"} {
+		if err := h.FS.MkdirAll(name, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := checkAll(t, h)
+	for i := range r.Drives {
+		want := ""
+		if r.Drives[i].Path == "drive-2" {
+			want = "extents/00000001.extent.bak notes.txt photos"
+		}
+		if got := strings.Join(r.Drives[i].Strays, " "); got != want {
+			t.Errorf("%s has strays %q, want %q", r.Drives[i].Path, got, want)
+		}
+	}
+	if !r.Sound() {
+		t.Errorf("%+v", r)
+	}
+}
+
+// A folder of a drive that was replaced, and one of another store that has the number of
+// a drive of this one, are no drives of the store, whatever lies there.
+func TestACheckTellsFoldersThatAreNoDrivesOfTheStore(t *testing.T) {
+	h, _ := closedStore(t, 68, nil)
+	if err := h.FS.Rename("drive-4", "away"); err != nil {
+		t.Fatal(err)
+	}
+	s := openDurable(t, quietOptions(h)) // another takes its place
+	wholeAgain(t, s)
+	mustClose(t, s)
+	other := quietOptions(h)
+	other.Drives = []string{"o1", "o2", "o3", "o4", "o5", "o6"}
+	mustClose(t, openDurable(t, other))
+	r := checkAll(t, h, append([]string{"away", "o1"}, sixFolders...)...)
+	if r.Refused != nil || r.Index.Degraded+r.Index.Lost > 0 || r.Sound() {
+		t.Fatalf("%+v, %v", r.Index, r.Refused)
+	}
+	for i := range r.Drives {
+		d := &r.Drives[i]
+		problems, stray := strings.Join(d.Problems, "; "), i < 2
+		if d.Sound() == stray || d.Lacking > 0 || stray && !strings.Contains(problems, []string{"no drive of the store", "belongs to store"}[i]) {
+			t.Errorf("%s: %q, %d lacking", d.Path, problems, d.Lacking)
+		}
+	}
+}
+
+// A copy of a drive, as a tool makes it, beside the drive itself: one is the store's.
+func TestACheckTellsACopyOfADrive(t *testing.T) {
+	h, st := closedStore(t, 69, nil)
+	disk := hosttest.DiskOf(h)
+	from := sixFolders[st.Shards[0].Drive-1]
+	image := disk.Image(from)
+	if err := h.FS.MkdirAll("copy", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	disk.Rollback("copy", image)
+	if err := h.FS.Remove(fmt.Sprintf("copy/extents/%08d.extent", st.Shards[0].Address.Extent)); err != nil {
+		t.Fatal(err)
+	}
+	r := checkAll(t, h, append(slices.Clone(sixFolders), "copy")...)
+	for i := range r.Drives {
+		d := &r.Drives[i]
+		if stray := d.Path == "copy"; d.Sound() == stray || d.Lacking > 0 {
+			t.Errorf("%s: %q, %d lacking", d.Path, d.Problems, d.Lacking)
+		}
+	}
+	if r.Refused != nil || r.Index.Degraded > 0 {
+		t.Errorf("%+v, %v", r.Index, r.Refused)
+	}
 }

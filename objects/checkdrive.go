@@ -24,9 +24,13 @@ var _ audit.World = (*checkpass)(nil)
 func (c *checking) drive(ctx context.Context, i int) error {
 	at, d := c.folders.all[i], &c.report.Drives[i]
 	if at.drive == nil {
+		d.problem("%v", at.err)
 		return nil
 	}
 	if err := at.drive.CheckFiles(); err != nil {
+		d.problem("%v", err)
+	}
+	if err := d.findStrays(at.drive); err != nil {
 		d.problem("%v", err)
 	}
 	w := &checkpass{c: c, found: d}
@@ -36,7 +40,7 @@ func (c *checking) drive(ctx context.Context, i int) error {
 		}
 	}
 	if w.m == nil && c.report.Refused == nil {
-		d.problem("it is no drive of the store")
+		d.problem("it is no drive of the store: %s", at.stray().Reason)
 	}
 	p := audit.Pass{Drive: at.drive, World: w}
 	err := p.Run(ctx)
@@ -45,6 +49,15 @@ func (c *checking) drive(ctx context.Context, i int) error {
 		return fmt.Errorf("check %s: %w", at.path, err)
 	}
 	return w.name(ctx)
+}
+
+// tolerated are names in the root of a file system that are its own.
+var tolerated = []string{viewFolder, "lost+found"}
+
+func (d *DriveCheck) findStrays(at *drive.Drive) error {
+	strays, err := at.Strays()
+	d.Strays = slices.DeleteFunc(strays, func(name string) bool { return slices.Contains(tolerated, name) })
+	return err
 }
 
 // Wanted is all that the index names in the extents; without an index nothing is, and

@@ -22,7 +22,8 @@ func checkCommand(c *client) *cobra.Command {
 With all drives of a store but the m that it can spare, the index is brought up from its checkpoint
 and the journal, in a scratch folder, and compared with the drives both ways: what it names and they
 lack, and what lies there and nobody names, which the store's sweep gives back. The versions of the
-root records are compared too. Nothing is written to the drives but an empty lock file. A drive that
+root records are compared too. Strays are files in a drive's folder that are not the store's: it
+never touches them, and they are no damage. Nothing is written to the drives but an empty lock file. A drive that
 a server has open is refused: "tarn audit --now" checks it while it serves.
 
 The exit status is 0 where all is sound, 1 where there is damage, 5 where a drive is in use.`,
@@ -85,7 +86,7 @@ func (e *inUseError) Error() string {
 func (e *inUseError) Unwrap() error { return drive.ErrLocked }
 
 func reportChecked(cmd *cobra.Command, c *client, r *objects.CheckReport) error {
-	t := &table{columns: []string{"Drive", "Path", "State", "Root", "Bytes", "Shards", "Lacking", "Superfluous", "Damage"}}
+	t := &table{columns: []string{"Drive", "Path", "State", "Root", "Bytes", "Shards", "Lacking", "Superfluous", "Strays", "Damage"}}
 	damaged := 0
 	for i := range r.Drives {
 		d := &r.Drives[i]
@@ -100,7 +101,7 @@ func reportChecked(cmd *cobra.Command, c *client, r *objects.CheckReport) error 
 			damaged++
 		}
 		t.add(d.Number, d.Path, state, fmt.Sprintf("%d.%d", d.Root>>32, d.Root<<32>>32), byteCount(d.Found.Bytes), d.Found.Shards, d.Lacking,
-			d.Found.Orphans, more(d.Problems))
+			d.Found.Orphans, more(d.Strays), more(d.Problems))
 	}
 	if err := t.print(cmd.OutOrStdout(), c.output); err != nil {
 		return err

@@ -3,7 +3,6 @@ package main
 // redundant sites may be lost without harm; each with the proof. A run says so
 // where a test catches the loss of one all the same.
 var redundant = map[string]string{
-	"objects/checkdrive.go checking.drive compare 1":       "where the store was assembled, every folder that is not the one of its member was let go and has no drive, and the function ended before: of equal numbers only the member's own drive is left",
 	"objects/complete.go Store.complete condition 1":       "whatever ends an upload deletes its touch key, which exists as soon as a part does: the condition on that key fails too",
 	"objects/tx.go Tx.endLineage guard 2":                  "where there is no marker, deleting it changes nothing",
 	"objects/tx.go Tx.LinkSource guard 1":                  "a marker is always empty and its version is never asked for: putting it again changes nothing that is read",
