@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tarnlake/tarn/vectors/distance"
@@ -171,4 +172,34 @@ func TestGuestsThatWereDeletedAreNoHits(t *testing.T) {
 	check("at once")
 	must(t, e.Flush(background))
 	check("when neighbourhoods were written anew")
+}
+
+// An index whose vectors are replaced, a few at a time, is polished as one that grows is: rows of neighbourhoods that are written anew
+// one by one are no more where they would be if all had been made together.
+func TestAnIndexIsPolishedWhenItsVectorsWereReplaced(t *testing.T) {
+	const n, dim = 3000, 32
+	data := clustered(rand.New(rand.NewPCG(439, 0)), 2*n, dim, 30)
+	var polished atomic.Int64
+	e := openEngine(t, Options{Store: newMemoryStore(t, 439), Tuning: Tuning{YoungRows: 500, FoldRows: 700, Target: 128}, Events: Events{
+		Upkeep: func(_, _, step string, _ int, err error) {
+			if step == "polish" && err == nil {
+				polished.Add(1)
+			}
+		},
+	}})
+	create(t, e, Spec{Name: "docs", Dimension: dim})
+	pushAll(t, e, "docs", data[:n], nil)
+	must(t, e.Flush(background))
+	before := polished.Load()
+	for from := 0; from < n; from += 100 {
+		part := make([]Vector, 100)
+		for i := range part {
+			part[i] = Vector{Key: fmt.Sprintf("k%d", from+i), Values: data[n+from+i]}
+		}
+		must(t, e.Put(background, bucket, "docs", part))
+		must(t, e.Flush(background))
+	}
+	if times := polished.Load() - before; times < 1 || times > 8 {
+		t.Errorf("polished %d times while all vectors were replaced", times)
+	}
 }

@@ -259,7 +259,7 @@ func (o *opened) planReclaim(m *moment, _ *Tuning) *plan {
 
 // grown: by a third since rows could last move between all neighbourhoods.
 func (o *opened) grown(m *moment) bool {
-	return len(m.homes) > 1 && uint64(3*m.rows) >= 4*max(m.upkeep.builtRows, m.upkeep.polishedRows)
+	return len(m.homes) > 1 && m.rows > 0 && uint64(3*m.rows) >= 4*max(m.upkeep.builtRows, m.upkeep.polishedRows)
 }
 
 // planPolish lets rows move between all neighbourhoods, when few stream in. A large index is polished part by part, each of them neighbourhoods that are near to one another. It leaves

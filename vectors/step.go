@@ -24,6 +24,7 @@ type stepping struct {
 	pushes  []*push         // of the tail, oldest first: those that are folded
 	dead    map[uint64]bool // superseded by what is in segments or folded
 	gone    map[uint64]bool // of these: found, and left out
+	lost    uint64          // of these: from neighbourhoods
 	rows    []segment.Row   // all that was taken
 	fresh   []segment.Row   // of these: from the tail
 	origins []origin        // of each row
@@ -106,6 +107,9 @@ func (s *stepping) takeBlock(b *segment.Block, from uint32, celled bool) {
 	for i, id := range b.IDs() {
 		if s.dead[id] {
 			s.gone[id] = true
+			if from != 0 {
+				s.lost++
+			}
 			continue
 		}
 		s.rows = append(s.rows, b.Row(i))
@@ -420,8 +424,13 @@ func (s *stepping) changeHomes() {
 	}
 }
 
-// notePolish remembers what was polished, until all is.
+// notePolish remembers what was polished, until all is. Of what was polished, or built, before, less is left: an index whose
+// vectors are replaced is as one that grows.
 func (s *stepping) notePolish() {
+	if !s.p.build {
+		s.next.builtRows -= min(s.lost, s.next.builtRows)
+		s.next.polishedRows -= min(s.lost, s.next.polishedRows)
+	}
 	if !s.p.polish {
 		return
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path/filepath"
@@ -61,8 +62,18 @@ func grow(ctx context.Context, s settings) error {
 	return l.compare(ctx, []string{"small", "large"}, queries, s.rounds)
 }
 
-// compare asks indexes in turn, and tells recall against comparing with all, and times.
+// compare asks indexes in turn, with the probes that each has chosen and with the same ones.
 func (l *lake) compare(ctx context.Context, names []string, queries [][]float32, rounds int) error {
+	for _, probes := range []int{0, 16, 32} {
+		if err := l.compareAt(ctx, names, queries, rounds, probes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compareAt tells recall against comparing with all, and times.
+func (l *lake) compareAt(ctx context.Context, names []string, queries [][]float32, rounds, probes int) error {
 	exact := map[string][]map[string]bool{}
 	for _, n := range names {
 		for _, q := range queries[:min(len(queries), 100)] {
@@ -82,7 +93,7 @@ func (l *lake) compare(ctx context.Context, names []string, queries [][]float32,
 		for i, q := range queries {
 			for _, n := range names {
 				before, began := cpuTime(), time.Now()
-				a, err := l.engine.Query(ctx, bucket, n, vectors.Request{Values: q, TopK: 10})
+				a, err := l.engine.Query(ctx, bucket, n, vectors.Request{Values: q, TopK: 10, Probes: probes})
 				if err != nil {
 					return err
 				}
@@ -108,7 +119,7 @@ func (l *lake) compare(ctx context.Context, names []string, queries [][]float32,
 		}
 		slices.Sort(took[n])
 		line := map[string]any{
-			"what": "compared", "index": n, "vectors": info.Vectors, "neighbourhoods": info.Neighbourhoods, "probes": info.Probes,
+			"what": "compared", "index": n, "vectors": info.Vectors, "neighbourhoods": info.Neighbourhoods, "probes": cmp.Or(probes, info.Probes),
 			"recall": float64(found[n]) / float64(10*rounds*len(exact[n])), "median_us": took[n][len(took[n])/2], "p99_us": took[n][len(took[n])*99/100],
 			"cpu_us": float64(cpu[n].Microseconds()) / float64(len(took[n])), "scanned": float64(scanned[n]) / float64(len(took[n])), "heap_mib": heapMiB(),
 		}
