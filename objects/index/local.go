@@ -154,7 +154,7 @@ func reading[T any](ctx context.Context, l *Local, read func(*Machine) (T, error
 			return none, err
 		}
 		got, err := read(m)
-		if err == nil || errors.Is(err, ErrNotFound) || m.Failure() == nil {
+		if err == nil || errors.Is(err, ErrNotFound) || !m.gone() {
 			return got, err
 		}
 	}
@@ -182,7 +182,7 @@ func (l *Local) Scan(ctx context.Context, lo, hi []byte, o ScanOptions) iter.Seq
 func (l *Local) scanOnce(ctx context.Context, m *Machine, lo, hi []byte, o ScanOptions, yield func(Item, error) bool) bool {
 	yielded := false
 	for item, err := range m.Scan(ctx, lo, hi, o) {
-		if err != nil && !yielded && m.Failure() != nil {
+		if err != nil && !yielded && m.gone() {
 			return false
 		}
 		yielded = true

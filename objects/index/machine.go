@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -55,6 +56,8 @@ type Machine struct {
 	db   *pebble.DB
 
 	gate    gate          // open reads; Close waits for them
+	leaving atomic.Bool   // another answers those who come
+	ending  atomic.Bool   // reads end at their next step
 	failed  chan struct{} // closed by the first failure
 	failure atomic.Pointer[error]
 	failing sync.Once
@@ -359,6 +362,7 @@ func (m *Machine) enter() error {
 // Close ends reads and snapshots, waits for them, and leaves a view that the
 // next open need not rebuild.
 func (m *Machine) Close() error {
+	m.ending.Store(true)
 	if !m.gate.close() {
 		return nil
 	}
@@ -389,6 +393,57 @@ func (m *Machine) Abandon() {
 }
 
 var errReplaced = errors.New("index: view was replaced")
+
+// How often, and each time how long, a view waits for its readers before they end at their next step: many
+// short waits, so that a process that stood still meanwhile has not used them up.
+const (
+	retireWaits = 60
+	retireWait  = time.Second
+)
+
+// retire closes a sound view that is replaced, once those who read it have ended. Others are turned away to the next one at
+// once. What is returned is closed when it is done.
+func (m *Machine) retire(clock host.Clock, closing <-chan struct{}) (done chan struct{}) {
+	done = make(chan struct{})
+	m.leaving.Store(true)
+	if !m.gate.close() {
+		close(done)
+		return done
+	}
+	go func() {
+		defer close(done)
+		for range retireWaits {
+			if !m.occupied(clock, closing) {
+				break
+			}
+		}
+		m.fail(errReplaced)
+		m.snapshots.expireAll(fmt.Errorf("%w: %w", ErrSnapshotExpired, errReplaced))
+		m.gate.wait()
+		if err := m.discard(); err != nil {
+			m.opts.Log.Warn("close replaced index view", "dir", m.opts.Dir, "error", err)
+		}
+	}()
+	return done
+}
+
+// occupied waits a little, and reports whether it was of no avail.
+func (m *Machine) occupied(clock host.Clock, closing <-chan struct{}) bool {
+	over := make(chan struct{})
+	stop := clock.AfterFunc(retireWait, func() { close(over) })
+	defer stop()
+	select {
+	case <-m.gate.empty:
+		return false
+	case <-closing:
+		return false
+	case <-over:
+		return true
+	}
+}
+
+// gone reports whether another view answers in place of this one.
+func (m *Machine) gone() bool { return m.leaving.Load() || m.Failure() != nil }
 
 // discard closes Pebble, unless it is stuck: then its memory and its folder's
 // lock are left until the process ends.

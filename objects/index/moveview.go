@@ -7,9 +7,6 @@ import (
 	"slices"
 )
 
-// errMovedAway: the view's folder is no longer one of those that may hold it.
-var errMovedAway = errors.New("index: the view's folder may not be used")
-
 // SetDirs names anew the folders that may hold the view, best first. A view that
 // serves elsewhere goes on until MoveView, or until it fails.
 func (l *Local) SetDirs(dirs []string) { l.places.set(dirs) }
@@ -23,7 +20,7 @@ func (l *Local) FailView(dir string, cause error) {
 }
 
 // MoveView makes another view where the serving one does not lie in one of the
-// folders that may hold it, while that one goes on, and then lets it go.
+// folders that may hold it, while that one goes on, and then lets it go, once those who read it have ended.
 func (l *Local) MoveView(ctx context.Context) error {
 	if err := l.gate.enter(); err != nil {
 		return err
@@ -41,6 +38,8 @@ func (l *Local) MoveView(ctx context.Context) error {
 		m.Abandon()
 		return fmt.Errorf("move the index's view off %s: %w", old.opts.Dir, err)
 	}
+	<-old.retire(l.opts.Host.Clock, l.closing)
+	l.tidy(m)
 	if err := l.opts.FS.RemoveAll(old.opts.Dir); err != nil {
 		l.opts.Host.Log.Warn("an old index view stays", "dir", old.opts.Dir, "error", err)
 	}
@@ -74,9 +73,6 @@ func (l *Local) replaceView(ctx context.Context, old, m *Machine) error {
 			return
 		}
 		l.views.set(m, nil)
-		old.fail(errMovedAway)
-		old.Abandon()
-		l.tidy(m)
 		l.opts.Events.ViewRebuilt(m.opts.Dir, m.Applied())
 		done <- nil
 	}

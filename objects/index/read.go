@@ -60,7 +60,7 @@ func (m *Machine) over() error {
 	if err := m.Failure(); err != nil {
 		return err
 	}
-	if m.gate.closed() {
+	if m.ending.Load() {
 		return ErrClosed
 	}
 	return nil

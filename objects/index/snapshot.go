@@ -95,8 +95,8 @@ func (m *Machine) snapshot(clock host.Clock, bound time.Duration, logged int64) 
 	v.mu.Lock() // the timer may fire before stop is set
 	v.stop = clock.AfterFunc(bound, func() { v.end(ErrSnapshotExpired) })
 	v.mu.Unlock()
-	if m.gate.closed() {
-		v.end(ErrClosed)
+	if err := m.over(); err != nil {
+		v.end(err)
 	}
 	return v, nil
 }
