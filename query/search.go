@@ -57,7 +57,7 @@ func explainOf(e *vectors.Explain) *tarnv1.Explain {
 		Neighbourhoods: uint32(e.Neighbourhoods), Cells: uint32(e.Cells), Probed: uint32(e.Probed), Scanned: uint64(e.Scanned), Reranked: uint64(e.Reranked),
 		BytesRead: uint64(e.BytesRead), Exact: e.Exact, Recall: e.Recall, Micros: float64(e.Took.Nanoseconds()) / 1000,
 		Plan: string(e.Plan), Selected: uint64(e.Selected), TextMatches: uint64(e.TextMatches),
-		Blocks: uint64(e.Blocks), CacheHits: uint64(e.CacheHits),
+		Blocks: uint64(e.Blocks), CacheHits: uint64(e.CacheHits), Rounds: uint32(e.Rounds),
 	}
 }
 

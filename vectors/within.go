@@ -115,7 +115,7 @@ func (s *scan) reaches(ctx context.Context, some []reach) error {
 	}
 	s.noteHits(parts)
 	blocks, read, err := s.o.e.cache.blocks(ctx, parts)
-	s.explain.BytesRead += read
+	s.noteRead(read)
 	if err != nil {
 		return err
 	}

@@ -148,8 +148,8 @@ func printHits(cmd *cobra.Command, c *client, res *tarnv1.QueryResponse) error {
 		if e.TextMatches > 0 {
 			fmt.Fprintf(cmd.ErrOrStderr(), "words: in %d vectors\n", e.TextMatches)
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "probed %d of %d cells, %d of %d blocks in memory, compared %d, re-ranked %d, read %s, exact %v, recall last measured %.3f, %.0f µs\n",
-			e.Probed, e.Cells, e.CacheHits, e.Blocks, e.Scanned, e.Reranked, byteCount(e.BytesRead), e.Exact, e.Recall, e.Micros)
+		fmt.Fprintf(cmd.ErrOrStderr(), "probed %d of %d cells, %d of %d blocks in memory, compared %d, re-ranked %d, read %s in %d rounds, exact %v, recall last measured %.3f, %.0f µs\n",
+			e.Probed, e.Cells, e.CacheHits, e.Blocks, e.Scanned, e.Reranked, byteCount(e.BytesRead), e.Rounds, e.Exact, e.Recall, e.Micros)
 	}
 	return nil
 }

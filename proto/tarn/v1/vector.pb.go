@@ -2246,6 +2246,7 @@ type Explain struct {
 	Blocks         uint64                 `protobuf:"varint,12,opt,name=blocks,proto3" json:"blocks,omitempty"`                              // of neighbourhoods, that were looked into
 	CacheHits      uint64                 `protobuf:"varint,13,opt,name=cache_hits,json=cacheHits,proto3" json:"cache_hits,omitempty"`       // of them, found in memory
 	Cells          uint32                 `protobuf:"varint,14,opt,name=cells,proto3" json:"cells,omitempty"`                                // of all neighbourhoods
+	Rounds         uint32                 `protobuf:"varint,15,opt,name=rounds,proto3" json:"rounds,omitempty"`                              // of reads from drives, each of which waited for the one before it; 0: all was in memory
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -2374,6 +2375,13 @@ func (x *Explain) GetCacheHits() uint64 {
 func (x *Explain) GetCells() uint32 {
 	if x != nil {
 		return x.Cells
+	}
+	return 0
+}
+
+func (x *Explain) GetRounds() uint32 {
+	if x != nil {
+		return x.Rounds
 	}
 	return 0
 }
@@ -3217,7 +3225,7 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\bmetadata\x18\x03 \x01(\v2\x17.google.protobuf.StructR\bmetadata\x12'\n" +
 	"\x06source\x18\x04 \x01(\v2\x0f.tarn.v1.SourceR\x06source\x12\x16\n" +
 	"\x06values\x18\x05 \x01(\fR\x06values\x12\x14\n" +
-	"\x05score\x18\x06 \x01(\x01R\x05score\"\x84\x03\n" +
+	"\x05score\x18\x06 \x01(\x01R\x05score\"\x9c\x03\n" +
 	"\aExplain\x12&\n" +
 	"\x0eneighbourhoods\x18\x01 \x01(\rR\x0eneighbourhoods\x12\x16\n" +
 	"\x06probed\x18\x02 \x01(\rR\x06probed\x12\x18\n" +
@@ -3235,7 +3243,8 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\x06blocks\x18\f \x01(\x04R\x06blocks\x12\x1d\n" +
 	"\n" +
 	"cache_hits\x18\r \x01(\x04R\tcacheHits\x12\x14\n" +
-	"\x05cells\x18\x0e \x01(\rR\x05cells\"\x99\x01\n" +
+	"\x05cells\x18\x0e \x01(\rR\x05cells\x12\x16\n" +
+	"\x06rounds\x18\x0f \x01(\rR\x06rounds\"\x99\x01\n" +
 	"\rQueryResponse\x12 \n" +
 	"\x04hits\x18\x01 \x03(\v2\f.tarn.v1.HitR\x04hits\x12*\n" +
 	"\aexplain\x18\x02 \x01(\v2\x10.tarn.v1.ExplainR\aexplain\x12\x12\n" +
