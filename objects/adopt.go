@@ -156,6 +156,9 @@ func (s *Store) replaced(path string) (number uint16) {
 
 // install puts a drive in the place of an old member, and then into the root
 // record. Until that is saved, what is written to it counts as missing after a crash.
+// A drive that comes back where it was is taken though too few others are there for a
+// save, of which the record would say nothing new: were each to wait for the others, none
+// would come back. It is given the record as soon as enough are there.
 func (s *Store) install(ctx context.Context, at *folder, instead uint16, as rootDrive) (*member, error) {
 	m := &member{}
 	m.open(s.host, at)
@@ -171,6 +174,9 @@ func (s *Store) install(ctx context.Context, at *folder, instead uint16, as root
 		slices.SortFunc(r.drives, func(a, b rootDrive) int { return int(a.number) - int(b.number) })
 		r.inGroups(instead, m.number)
 	})
+	if err != nil && s.isBack(as) && errors.Is(err, ErrReadOnly) {
+		err = nil
+	}
 	if err != nil {
 		s.drives.replace(before)
 		return nil, err
@@ -181,6 +187,17 @@ func (s *Store) install(ctx context.Context, at *folder, instead uint16, as root
 		}
 	}
 	return m, nil
+}
+
+// isBack: the record says the same of a drive already. Its member is told its place there.
+func (s *Store) isBack(d rootDrive) bool {
+	record := s.roots.get()
+	known := record.drive(d.number)
+	if known == nil || *known != d {
+		return false
+	}
+	s.drives.arrange(&record)
+	return true
 }
 
 // letGo closes a drive that is no member any more. It may hang for ever.

@@ -18,6 +18,9 @@ func (s *Store) CreateBucketWith(ctx context.Context, name string, beside func(m
 	if err := CheckBucketName(name); err != nil {
 		return Bucket{}, err
 	}
+	if err := s.drives.writable(s.o.DataShards, s.o.ParityShards, false); errors.Is(err, ErrReadOnly) {
+		return Bucket{}, fmt.Errorf("create bucket %q: %w", name, err) // its entry would last, but nothing could be put there
+	}
 	r := bucketRecord{created: s.Host().Clock.Now().UTC()}
 	tx := s.Begin()
 	tx.Check(index.Condition{Kind: index.KeyAbsent, Key: BucketKey(name)})

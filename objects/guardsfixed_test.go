@@ -3,6 +3,7 @@ package objects
 import (
 	"context"
 	"errors"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -111,4 +112,46 @@ func TestAShardIsNotPlacedWhereItReadsBackAsSomethingElse(t *testing.T) {
 	if at, err := b.place(t.Context(), 0, make([]byte, st.ShardBytes()), 1); err == nil {
 		t.Errorf("placed at %v", at)
 	}
+}
+
+// Of the drives that were lost together, more than a root record can miss, each comes back.
+func TestAStoreThatLostNearlyAllDrivesTakesThemBack(t *testing.T) {
+	h := hosttest.New(93)
+	o := durableOptions(h)
+	o.AutoFormat, o.DriveTimeout = false, 20*time.Second
+	if err := Format(context.Background(), o); err != nil {
+		t.Fatal(err)
+	}
+	s := openDurable(t, o)
+	defer func() { mustClose(t, s) }()
+	keys := keepSome(t, s)
+	stop := timePasses(h)
+	defer stop()
+	for _, folder := range sixFolders[:5] {
+		hosttest.DiskOf(h).Fail(folder, errors.New("no such device"))
+	}
+	well := func() (n int) {
+		for _, d := range s.Drives() {
+			if d.State == DriveWell {
+				n++
+			}
+		}
+		return n
+	}
+	await(t, func() bool { return well() == 1 })
+	if _, err := s.WriteBlob(context.Background(), strings.NewReader("x"), 1); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("a write on one drive: %v", err)
+	}
+	for _, folder := range sixFolders[:5] {
+		hosttest.DiskOf(h).Fail(folder, nil)
+	}
+	await(t, func() bool { return well() == 6 })
+	allReadBack(t, s, keys)
+	await(t, func() bool { return commit(context.Background(), s, "again", mustWrite(t, s, body(5000, 5))) == nil })
+	heal(t, s)
+	allReadBack(t, s, keys)
+	mustClose(t, s)
+	s = openDurable(t, o)
+	allReadBack(t, s, keys)
+	wholeAgain(t, s)
 }

@@ -3,6 +3,7 @@ package objects
 import (
 	"encoding/hex"
 	"fmt"
+	"strings"
 
 	"github.com/tarnlake/tarn/objects/placement"
 )
@@ -73,7 +74,7 @@ func fewDomains(r placement.Report) (warnings []string) {
 // Writable tells whether writes are taken now, and if not, why.
 func (s *Store) Writable() (bool, string) {
 	if err := s.drives.writable(s.o.DataShards, s.o.ParityShards, false); err != nil {
-		return false, err.Error()
+		return false, strings.TrimPrefix(err.Error(), ErrReadOnly.Error()+": ")
 	}
 	return true, ""
 }

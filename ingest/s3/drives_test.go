@@ -25,8 +25,16 @@ import (
 // host is the real one but for the disk, for clients sign by the wall clock.
 func overDrives(t testing.TB) *door {
 	t.Helper()
+	d, _, _ := overDisk(t)
+	return d
+}
+
+// overDisk is overDrives with the store and the disk, which a test may hurt.
+func overDisk(t testing.TB) (*door, *objects.Store, *hosttest.Disk) {
+	t.Helper()
 	h := host.Real(nil)
-	h.FS = hosttest.New(1).FS
+	disk := hosttest.DiskOf(hosttest.New(1))
+	h.FS = disk
 	var folders []string
 	for i := range 6 {
 		folders = append(folders, fmt.Sprintf("drive-%d", i+1))
@@ -45,7 +53,7 @@ func overDrives(t testing.TB) *door {
 			t.Error(err)
 		}
 	})
-	return d
+	return d, store, disk
 }
 
 func TestBothClientsOverRealDrives(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/tarnlake/tarn/access/admission"
 	"github.com/tarnlake/tarn/ingest/sigv4"
 	"github.com/tarnlake/tarn/objects"
+	"github.com/tarnlake/tarn/objects/index"
 )
 
 // fault is an error as S3's clients know it.
@@ -76,6 +77,8 @@ var table = []row{
 	{objects.ErrIncompleteBody, "IncompleteBody", 400, "You did not provide the number of bytes specified by the Content-Length HTTP header."},
 	{objects.ErrDigest, "BadDigest", 400, "The Content-MD5 or checksum value that you specified did not match what the server received."},
 	{objects.ErrConflict, "SlowDown", 503, "Too many requests change the same thing at once. Try again."},
+	{index.ErrUnknown, "ServiceUnavailable", 503, "The drives failed while the request was under way: whether it took effect is not known. Try again."},
+	{index.ErrReadOnly, "ServiceUnavailable", 503, "Too few drives are well to make any change last. Reads of what the others hold go on."},
 	{objects.ErrReadOnly, "ServiceUnavailable", 503, "The store is read-only: too few drives are well for a durable write. Reads and deletes go on."},
 	{objects.ErrFull, "InsufficientStorage", 507, "The drives are full. Delete something or add drives; reads and deletes go on."},
 	{objects.ErrUnavailable, "ServiceUnavailable", 503, "Too few shards of the object can be read right now. Try again."},

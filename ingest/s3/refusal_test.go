@@ -19,6 +19,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/signer"
 
 	"github.com/tarnlake/tarn/objects"
+	"github.com/tarnlake/tarn/objects/index"
 )
 
 func header(pairs ...string) map[string]string {
@@ -324,6 +325,7 @@ func TestStoreErrorsBecomeTheirCodes(t *testing.T) {
 		status int
 		code   string
 	}{
+		{index.ErrUnknown, 503, "ServiceUnavailable"}, {fmt.Errorf("%w: %w", objects.ErrReadOnly, index.ErrReadOnly), 503, "ServiceUnavailable"},
 		{objects.ErrReadOnly, 503, "ServiceUnavailable"}, {objects.ErrFull, 507, "InsufficientStorage"},
 		{&objects.FullError{Fullest: "drive 3 has 1 MiB free of 10 GiB"}, 507, "InsufficientStorage"},
 		{objects.ErrConflict, 503, "SlowDown"}, {objects.ErrUnavailable, 503, "ServiceUnavailable"},

@@ -282,30 +282,36 @@ func TestADriveWhoseRemovalsFailGoesOnOnceItIsWell(t *testing.T) {
 	must(t, d.Remove(t.Context(), first.Extent))
 }
 
-// An extent that is used again has a durable header before a record is written behind
+// An extent, new or used again, has a durable header before a record is written behind
 // it: a power cut in between never finds records whose extent has no class.
 func TestAnExtentIsNamedDurablyBeforeItsFirstRecord(t *testing.T) {
-	h, d := fresh(t, small)
-	defer d.Close()
-	round(t, d, drive.Journal, 1) // its extent is free now, and has been synced
-	var unsynced atomic.Bool      // a header
-	var headers, early atomic.Int32
-	hosttest.DiskOf(h).SetFault(func(op hosttest.Op) error {
-		switch {
-		case !strings.HasSuffix(op.Path, ".extent"):
-		case op.Kind == hosttest.Sync:
-			unsynced.Store(false)
-		case op.Kind == hosttest.Write && op.Offset == 0:
-			headers.Add(1)
-			unsynced.Store(true)
-		case op.Kind == hosttest.Write && unsynced.Load():
-			early.Add(1)
+	for _, class := range []drive.Class{drive.Stripe, drive.Small, drive.Journal} {
+		for _, again := range []bool{false, true} {
+			h, d := fresh(t, small)
+			if again {
+				round(t, d, class, 1) // its extent has been synced, and is free now where its class is used again
+			}
+			var unsynced atomic.Bool // a header
+			var headers, early atomic.Int32
+			hosttest.DiskOf(h).SetFault(func(op hosttest.Op) error {
+				switch {
+				case !strings.HasSuffix(op.Path, ".extent"):
+				case op.Kind == hosttest.Sync:
+					unsynced.Store(false)
+				case op.Kind == hosttest.Write && op.Offset == 0:
+					headers.Add(1)
+					unsynced.Store(true)
+				case op.Kind == hosttest.Write && unsynced.Load():
+					early.Add(1)
+				}
+				return nil
+			})
+			a := add(t, d, class, record(5, 100))[0]
+			hosttest.DiskOf(h).SetFault(nil)
+			if headers.Load() == 0 || early.Load() > 0 {
+				t.Errorf("%v at %s, used again %v: %d headers, %d writes before their sync", class, a, again, headers.Load(), early.Load())
+			}
+			must(t, d.Close())
 		}
-		return nil
-	})
-	a := add(t, d, drive.Journal, record(5, 100))[0]
-	hosttest.DiskOf(h).SetFault(nil)
-	if a.Generation < 2 || headers.Load() != 1 || early.Load() > 0 {
-		t.Errorf("at %s: %d headers, %d writes before their sync", a, headers.Load(), early.Load())
 	}
 }
