@@ -3,6 +3,7 @@ package objects
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -154,4 +155,24 @@ func TestAStoreThatLostNearlyAllDrivesTakesThemBack(t *testing.T) {
 	s = openDurable(t, o)
 	allReadBack(t, s, keys)
 	wholeAgain(t, s)
+}
+
+// A drain of large objects tells how far it came long before a window of them is done.
+func TestADrainTellsHowFarItCame(t *testing.T) {
+	s := openDurable(t, spacious(94))
+	defer mustClose(t, s)
+	addSeven(t, s, 7, 7)
+	for seed := range uint64(4 * tellEach) {
+		keep(t, s, 5000, seed)
+	}
+	var told []int64
+	r := s.relocation("drain", func(*Stripe) []int { return []int{0} })
+	r.Progress = func(r RepairReport) { told = append(told, r.Healed) }
+	report, err := s.Relocate(t.Context(), r)
+	if err != nil || report.Healed == 0 {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	if len(told) < 5 || told[1] == 0 || told[1] >= report.Healed || !slices.IsSorted(told) {
+		t.Errorf("of %d stripes it told %v", report.Healed, told)
+	}
 }

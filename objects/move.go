@@ -29,7 +29,7 @@ const (
 type Relocation struct {
 	Want     func(st *Stripe) []int    // the shards that shall lie elsewhere
 	Avoid    func(drive uint16) bool   // drives that take none; nil: all take some
-	Progress func(report RepairReport) // after every some thousand values; may be nil
+	Progress func(report RepairReport) // after every few dozen values; may be nil
 
 	pace *pace // nil: at any rate
 }

@@ -37,6 +37,57 @@ func BenchmarkRebuildALostDrive(b *testing.B) {
 	}
 }
 
+// BenchmarkDrainADrive counts the bytes that were copied off a drive, each read back from
+// the device, beside a rebuild of the same drive in the same store.
+func BenchmarkDrainADrive(b *testing.B) {
+	for _, c := range []struct{ bytes, objects int }{{10 << 20, 100}, {300 << 10, 2000}} {
+		b.Run(fmt.Sprintf("%dKiB", c.bytes>>10), func(b *testing.B) {
+			s := sevenDrives(b)
+			p := body(c.bytes, 1)
+			for i := range c.objects {
+				blob, err := s.WriteBlob(context.Background(), bytes.NewReader(p), int64(len(p)))
+				if err == nil {
+					err = commit(context.Background(), s, fmt.Sprintf("%d", i), blob)
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			var rebuilt, drained int64
+			var rebuilding, draining time.Duration
+			for i := range b.N {
+				began := time.Now()
+				rebuilt += rebuildDrive(b, s, uint16(1+2*i%7)) // the drive that was drained last is empty
+				rebuilding += time.Since(began)
+				began = time.Now()
+				drained += drainDrive(b, s, uint16(1+(2*i+1)%7))
+				draining += time.Since(began)
+			}
+			b.ReportMetric(float64(rebuilt)/rebuilding.Seconds()/1e6, "rebuilt-MB/s")
+			b.ReportMetric(float64(drained)/draining.Seconds()/1e6, "drained-MB/s")
+		})
+	}
+}
+
+// drainDrive moves all shards off a drive, as a drain does.
+func drainDrive(b *testing.B, s *Store, leaving uint16) int64 {
+	r, err := s.Relocate(context.Background(), Relocation{
+		Avoid: func(drive uint16) bool { return drive == leaving },
+		Want: func(st *Stripe) (which []int) {
+			for i, sh := range st.Shards {
+				if sh.Drive == leaving {
+					which = append(which, i)
+				}
+			}
+			return which
+		},
+	})
+	if err != nil || r.Damaged != r.Healed || r.Healed == 0 {
+		b.Fatalf("%+v, %v", r, err)
+	}
+	return r.BytesWritten
+}
+
 func sevenDrives(b *testing.B) *Store {
 	dir := b.TempDir()
 	var folders []string

@@ -19,6 +19,7 @@ const (
 	windowValues = 4096     // that are looked at, and put in order of urgency, at a time
 	windowBytes  = 16 << 20 // of their values
 	lookAtOnce   = 32       // values
+	tellEach     = 64       // values after which it is told how far it came: a window of large ones takes minutes
 )
 
 // walk takes a mover through the values of the index, window after window. Within
@@ -27,7 +28,7 @@ type walk struct {
 	m        *mover
 	only     func(spare int) bool // values of which the worst stripe can lose so many; nil: all
 	progress func(done, total int64)
-	told     func() // after every window
+	told     func() // after every tellEach values, and every window
 	done     int64
 	total    int64
 }
@@ -116,8 +117,11 @@ func (w *walk) handle(ctx context.Context, window []looked) error {
 	})
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(moveValues)
-	for _, u := range found {
+	for i, u := range found {
 		group.Go(func() error { return w.m.value(ctx, u.key) })
+		if i%tellEach == tellEach-1 {
+			w.told()
+		}
 	}
 	err = group.Wait()
 	w.told()
