@@ -8,6 +8,7 @@ import (
 
 	"github.com/tarnlake/tarn/vectors/distance"
 	"github.com/tarnlake/tarn/vectors/filter"
+	"github.com/tarnlake/tarn/vectors/quantize"
 	"github.com/tarnlake/tarn/vectors/segment"
 )
 
@@ -275,9 +276,12 @@ func (s *scan) deltas(id uint32) {
 
 // fresh compares with rows of the tail.
 func (s *scan) fresh(rows []ref) {
-	for _, r := range rows {
+	for at, r := range rows {
 		if r.push.version > s.m.seq {
 			continue
+		}
+		if next := at + matchesAhead; next < len(rows) {
+			quantize.PrefetchFloats(rows[next].push.block.Vector(rows[next].row))
 		}
 		b := r.push.block
 		s.explain.Scanned++
