@@ -176,3 +176,23 @@ func TestADrainTellsHowFarItCame(t *testing.T) {
 		t.Errorf("of %d stripes it told %v", report.Healed, told)
 	}
 }
+
+// Entries are copied where a new epoch of the journal begins. None begins by itself: puts,
+// checkpoints and the trimming that follows them go on within one.
+func TestNoEpochBeginsWhileOnlyPutsAndCheckpointsGoOn(t *testing.T) {
+	o := durableOptions(hosttest.New(95))
+	o.watchKept = 1 << 10
+	s := openDurable(t, o)
+	defer mustClose(t, s)
+	began, _, _ := s.journal.Epoch()
+	first := s.journal.First()
+	for seed := range uint64(300) {
+		keep(t, s, 900, seed)
+		if seed%60 == 59 {
+			mustCheckpoint(t, s)
+		}
+	}
+	if now, _, sealed := s.journal.Epoch(); now != began || sealed != nil || s.journal.First() == first {
+		t.Errorf("epoch %d, then %d (%v); kept from entry %d, then %d", began, now, sealed, first, s.journal.First())
+	}
+}
