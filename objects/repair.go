@@ -11,7 +11,7 @@ import (
 // the shards that it should have.
 type RepairOptions struct {
 	Progress func(done, total int64) // of index values; total is an estimate
-	Verify   bool                    // read every shard whole
+	Verify   bool                    // read every shard whole, and every copy of the journal
 
 	trusting bool // believe that drives have what was written to them
 	queued   bool // only the stripes that are known to be damaged
@@ -57,6 +57,9 @@ func (s *Store) Repair(ctx context.Context, o RepairOptions) (RepairReport, erro
 	ctx = mayUseReserve(ctx)
 	err := r.run(ctx)
 	err = errors.Join(err, r.m.ledger(ctx))
+	if o.Verify && s.journal != nil {
+		err = errors.Join(err, s.mendJournal(ctx))
+	}
 	if err == nil && !o.queued {
 		err = s.settleLosses(ctx)
 	}
