@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/tarnlake/tarn/objects/drive"
+	"github.com/tarnlake/tarn/objects/durability"
 )
 
 // errJournalRot: a drive does not hold what it should of the journal.
@@ -22,6 +23,7 @@ func (s *Store) mendJournal(ctx context.Context) error {
 		}
 		err := s.readJournalOf(ctx, m)
 		if errors.Is(err, errJournalRot) {
+			s.measures.count(func(d *durability.Day) { d.Latent++ })
 			s.problem(Problem{Drive: n, What: err.Error()})
 			err = s.journal.Damaged(ctx, n)
 			if err == nil {

@@ -16,17 +16,7 @@ import (
 func BenchmarkRebuildALostDrive(b *testing.B) {
 	for _, c := range []struct{ bytes, objects int }{{10 << 20, 150}, {8 << 10, 4000}} {
 		b.Run(fmt.Sprintf("%dKiB", c.bytes>>10), func(b *testing.B) {
-			s := sevenDrives(b)
-			p := body(c.bytes, 1)
-			for i := range c.objects {
-				blob, err := s.WriteBlob(context.Background(), bytes.NewReader(p), int64(len(p)))
-				if err == nil {
-					err = commit(context.Background(), s, fmt.Sprintf("%d", i), blob)
-				}
-				if err != nil {
-					b.Fatal(err)
-				}
-			}
+			s := sevenDrives(b, c.objects, c.bytes)
 			var written int64
 			began := time.Now()
 			for i := range b.N {
@@ -42,17 +32,7 @@ func BenchmarkRebuildALostDrive(b *testing.B) {
 func BenchmarkDrainADrive(b *testing.B) {
 	for _, c := range []struct{ bytes, objects int }{{10 << 20, 100}, {300 << 10, 2000}} {
 		b.Run(fmt.Sprintf("%dKiB", c.bytes>>10), func(b *testing.B) {
-			s := sevenDrives(b)
-			p := body(c.bytes, 1)
-			for i := range c.objects {
-				blob, err := s.WriteBlob(context.Background(), bytes.NewReader(p), int64(len(p)))
-				if err == nil {
-					err = commit(context.Background(), s, fmt.Sprintf("%d", i), blob)
-				}
-				if err != nil {
-					b.Fatal(err)
-				}
-			}
+			s := sevenDrives(b, c.objects, c.bytes)
 			var rebuilt, drained int64
 			var rebuilding, draining time.Duration
 			for i := range b.N {
@@ -88,7 +68,8 @@ func drainDrive(b *testing.B, s *Store, leaving uint16) int64 {
 	return r.BytesWritten
 }
 
-func sevenDrives(b *testing.B) *Store {
+// sevenDrives have so many objects of so many bytes.
+func sevenDrives(b *testing.B, objects, bytesEach int) *Store {
 	dir := b.TempDir()
 	var folders []string
 	for i := range 7 {
@@ -99,6 +80,16 @@ func sevenDrives(b *testing.B) *Store {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = s.Close() })
+	p := body(bytesEach, 1)
+	for i := range objects {
+		blob, err := s.WriteBlob(context.Background(), bytes.NewReader(p), int64(len(p)))
+		if err == nil {
+			err = commit(context.Background(), s, fmt.Sprintf("%d", i), blob)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
 	return s
 }
 

@@ -30,12 +30,7 @@ func (s *scan) everyMatch(ctx context.Context) error {
 }
 
 func (s *scan) someMatches(ctx context.Context, parts []part) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.noteHits(parts)
-	blocks, read, err := s.o.e.cache.blocks(ctx, parts)
-	s.noteRead(read)
+	blocks, err := s.fetch(ctx, parts, s.o.e.cache.blocks)
 	if err != nil {
 		return err
 	}

@@ -230,12 +230,7 @@ func (s *scan) everything(ctx context.Context) error {
 }
 
 func (s *scan) parts(ctx context.Context, parts []part) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.noteHits(parts)
-	blocks, read, err := s.o.e.cache.wholes(ctx, parts)
-	s.noteRead(read)
+	blocks, err := s.fetch(ctx, parts, s.o.e.cache.wholes)
 	if err != nil {
 		return err
 	}
@@ -243,6 +238,17 @@ func (s *scan) parts(ctx context.Context, parts []part) error {
 		s.block(b)
 	}
 	return nil
+}
+
+// fetch gets the blocks of parts, or their fronts, and counts what that took.
+func (s *scan) fetch(ctx context.Context, parts []part, get func(context.Context, []part) ([]*segment.Block, int64, error)) ([]*segment.Block, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.noteHits(parts)
+	blocks, read, err := get(ctx, parts)
+	s.noteRead(read)
+	return blocks, err
 }
 
 // noteHits counts which parts are in memory before they are asked for.

@@ -202,12 +202,7 @@ func (s *scan) everyChosen(ctx context.Context) error {
 }
 
 func (s *scan) chosenParts(ctx context.Context, parts []part) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.noteHits(parts)
-	blocks, read, err := s.o.e.cache.wholes(ctx, parts)
-	s.noteRead(read)
+	blocks, err := s.fetch(ctx, parts, s.o.e.cache.wholes)
 	if err != nil {
 		return err
 	}

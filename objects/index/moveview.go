@@ -39,11 +39,27 @@ func (l *Local) MoveView(ctx context.Context) error {
 		return fmt.Errorf("move the index's view off %s: %w", old.opts.Dir, err)
 	}
 	<-old.retire(l.opts.Host.Clock, l.closing)
-	l.tidy(m)
-	if err := l.opts.FS.RemoveAll(old.opts.Dir); err != nil {
-		l.opts.Host.Log.Warn("an old index view stays", "dir", old.opts.Dir, "error", err)
-	}
+	l.removeLeft(old.opts.Dir)
 	return nil
+}
+
+// removeLeft is an errand: meanwhile the next view may have failed, and another one be made where this one was.
+func (l *Local) removeLeft(dir string) {
+	done := make(chan struct{})
+	errand := func() {
+		defer close(done)
+		if m, _, _ := l.views.current(); m == nil || m.opts.Dir == dir {
+			return
+		}
+		if err := l.opts.FS.RemoveAll(dir); err != nil {
+			l.opts.Host.Log.Warn("an old index view stays", "dir", dir, "error", err)
+		}
+	}
+	select {
+	case l.errands <- errand:
+		<-done
+	case <-l.closing: // the next open removes it
+	}
 }
 
 // another is a view in the first place that takes one, at most a little behind.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -108,4 +109,32 @@ func TestClosingEndsTheMoveOfTheView(t *testing.T) {
 	if err := <-m.moved; err != nil {
 		t.Errorf("moved: %v", err)
 	}
+}
+
+// While a reader holds up the move, the next view fails, and one is made in the folder that was left, which may be used
+// again: the end of the move takes nothing away from it.
+func TestTheEndOfAMoveLeavesALaterViewAlone(t *testing.T) {
+	m := newMoving(t)
+	snapshot, err := m.Snapshot(background)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.leave()
+	m.SetDirs([]string{"a/index"})
+	m.FailView("b/index", errors.New("its drive is gone"))
+	if dir := <-m.serves; !strings.HasPrefix(dir, "a/index/") {
+		t.Fatalf("the view that was made instead is in %s", dir)
+	}
+	_ = snapshot.Close()
+	if err := <-m.moved; err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Flush(); err != nil {
+		t.Error(err)
+	}
+	m.s.wantWhole(t, m)
+	closed(t, m.Local)
+	again := m.s.open(t)
+	defer closed(t, again)
+	m.s.wantWhole(t, again)
 }
