@@ -30,6 +30,9 @@ func (f *folders) assemble(record rootRecord, version uint64) (*Store, error) {
 	for _, m := range members {
 		s.shareSpace(m)
 	}
+	if s.roots.record.markPast(members) {
+		s.repairs.doubt()
+	}
 	s.drives.arrange(&record)
 	for _, at := range f.all {
 		if at.taken && at.drive != nil && at.drive.Root().Version < version {
@@ -43,6 +46,22 @@ func (f *folders) assemble(record rootRecord, version uint64) (*Store, error) {
 		}
 	}
 	return s, nil
+}
+
+// markPast keeps which drives are of the past until the journal needs nothing that they held, and reports whether there are any.
+func (r *rootRecord) markPast(members []*member) (any bool) {
+	versions := map[uint16]uint64{}
+	for _, m := range members {
+		if m.Drive != nil {
+			versions[m.number] = m.Root().Version
+		}
+	}
+	for n, past := range pastOf(versions) {
+		d := r.drive(n)
+		d.past = d.past || past
+		any = any || d.past
+	}
+	return any
 }
 
 func (f *folders) tooFew(open, need, all int) error {

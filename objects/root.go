@@ -11,7 +11,7 @@ import (
 )
 
 // The root record says what the store is made of. Every drive keeps a copy, and
-// the newest one counts. Version 2; numbers are uvarints in their shortest form:
+// the newest one counts. Version 3; numbers are uvarints in their shortest form:
 //
 //	 0   4  magic "TSRT"
 //	 4   4  version, little endian
@@ -23,7 +23,7 @@ import (
 //	     …  count of groups; the groups (since version 2)
 //
 // A drive: number, 16 bytes of id, bytes of path, path; since version 2, 1 byte: 1
-// where it is drained, then zone, rack and node, each with its bytes before it.
+// where it is drained, or, since version 3, 2 where it is of the past, 3 where both, then zone, rack and node, each with its bytes before it.
 // The journal: bytes, then its State as package journal encodes it. The checkpoint:
 // the sequence through which it covers the log, bytes, then an envelope of one blob;
 // 0 bytes: none. A group: count of drives, their numbers.
@@ -46,12 +46,13 @@ type rootDrive struct {
 	path   string // where it lay last
 
 	draining bool // it is to leave
+	past     bool // the journal's present epoch is not to believe it: see journal.Roots
 	labels   Labels
 }
 
 const (
 	rootMagic      = "TSRT"
-	rootVersion    = 2
+	rootVersion    = 3
 	rootFixed      = 27
 	rootDriveLeast = 1 + 16 + 1
 	rootPathMax    = 4096
@@ -74,10 +75,7 @@ func (r *rootRecord) encode() []byte {
 		b = binary.AppendUvarint(b, uint64(d.number))
 		b = append(b, d.id[:]...)
 		b = appendString(b, d.path)
-		b = append(b, byte(0))
-		if d.draining {
-			b[len(b)-1] = 1
-		}
+		b = append(b, d.flags())
 		for _, label := range []string{d.labels.Zone, d.labels.Rack, d.labels.Node} {
 			b = appendString(b, label)
 		}
@@ -93,6 +91,22 @@ func (r *rootRecord) encode() []byte {
 		}
 	}
 	return b
+}
+
+// Flags of a drive.
+const (
+	flagDraining = 1 << iota
+	flagPast
+)
+
+func (d *rootDrive) flags() (f byte) {
+	if d.draining {
+		f |= flagDraining
+	}
+	if d.past {
+		f |= flagPast
+	}
+	return f
 }
 
 func decodeRoot(b []byte) (r rootRecord, err error) {
@@ -136,8 +150,11 @@ func (e *envelope) rootDrive(d *rootDrive, version uint32) {
 	if version < 2 {
 		return
 	}
-	flags := e.byte()
-	if d.draining = flags == 1; flags > 1 {
+	flags, known := e.byte(), byte(flagDraining)
+	if version > 2 {
+		known |= flagPast
+	}
+	if d.draining, d.past = flags&flagDraining > 0, flags&flagPast > 0; flags&^known > 0 {
 		e.fail("drive %d: flags %#x", d.number, flags)
 	}
 	for _, label := range []*string{&d.labels.Zone, &d.labels.Rack, &d.labels.Node} {

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/tarnlake/tarn/objects/drive"
@@ -16,7 +17,7 @@ func goldenRoot() rootRecord {
 		store: [16]byte{0x11, 15: 0x22}, k: 4, m: 2, ready: true, next: 300,
 		drives: []rootDrive{
 			{number: 1, id: drive.ID{0xaa, 15: 0xbb}, path: "d1", labels: Labels{Zone: "z", Node: "n1"}},
-			{number: 299, id: drive.ID{1}, draining: true},
+			{number: 299, id: drive.ID{1}, draining: true, past: true},
 		},
 		groups:  []placement.Group{{1, 299}, {299}},
 		journal: []byte("J"), through: 1000, checkpoint: []byte("CP"),
@@ -35,18 +36,20 @@ const (
 		"01" + "aa0000000000000000000000000000bb" + "02" + "6431" + // drive 1, its id, its path
 		"ab02" + "01000000000000000000000000000000" + "00" +
 		goldenRootTail
-	goldenRoot2 = "54535254" + "02000000" +
-		goldenRootHead +
-		"01" + "aa0000000000000000000000000000bb" + "02" + "6431" + "00" + "01" + "7a" + "00" + "02" + "6e31" + // … in use, zone, no rack, node
-		"ab02" + "01000000000000000000000000000000" + "00" + "01" + "00" + "00" + "00" + // … drained
+	goldenRoot2 = "54535254" + "02000000" + goldenRootHead + goldenDrive1 + goldenDrive2 + "01" + goldenRootRest
+	goldenRoot3 = "54535254" + "03000000" + goldenRootHead + goldenDrive1 + goldenDrive2 + "03" + goldenRootRest
+
+	goldenDrive1   = "01" + "aa0000000000000000000000000000bb" + "02" + "6431" + "00" + "01" + "7a" + "00" + "02" + "6e31" // in use, zone, no rack, node
+	goldenDrive2   = "ab02" + "01000000000000000000000000000000" + "00"                                                    // and flags: drained, of the past
+	goldenRootRest = "00" + "00" + "00" +                                                                                  // no labels
 		goldenRootTail +
 		"02" + "02" + "01" + "ab02" + "01" + "ab02" // two groups
 )
 
 func TestRootRecordIsWrittenAsTheLayoutSays(t *testing.T) {
 	r := goldenRoot()
-	if got := hex.EncodeToString(r.encode()); got != goldenRoot2 {
-		t.Errorf("got  %s\nwant %s", got, goldenRoot2)
+	if got := hex.EncodeToString(r.encode()); got != goldenRoot3 {
+		t.Errorf("got  %s\nwant %s", got, goldenRoot3)
 	}
 	back, err := decodeRoot(r.encode())
 	if err != nil || !reflect.DeepEqual(back, r) {
@@ -54,18 +57,22 @@ func TestRootRecordIsWrittenAsTheLayoutSays(t *testing.T) {
 	}
 }
 
-func TestRootRecordsOfTheFirstVersionAreRead(t *testing.T) {
-	b, err := hex.DecodeString(goldenRoot1)
-	if err != nil {
-		t.Fatal(err)
+func TestRootRecordsOfOlderVersionsAreRead(t *testing.T) {
+	second := goldenRoot()
+	second.drives[1].past = false
+	first := second
+	first.groups, first.drives = nil, slices.Clone(second.drives)
+	for i := range first.drives {
+		first.drives[i].labels, first.drives[i].draining = Labels{}, false
 	}
-	want := goldenRoot()
-	want.groups = nil
-	for i := range want.drives {
-		want.drives[i].labels, want.drives[i].draining = Labels{}, false
-	}
-	if got, err := decodeRoot(b); err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("got %+v, %v", got, err)
+	for golden, want := range map[string]rootRecord{goldenRoot1: first, goldenRoot2: second} {
+		b, err := hex.DecodeString(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := decodeRoot(b); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v, %v", got, err)
+		}
 	}
 }
 
@@ -81,7 +88,7 @@ func TestBrokenRootRecordsAreRefused(t *testing.T) {
 		t.Errorf("a byte too many: %v", err)
 	}
 	later := bytes.Clone(good)
-	later[4] = 3
+	later[4] = rootVersion + 1
 	if _, err := decodeRoot(later); !errors.Is(err, drive.ErrFormatVersion) {
 		t.Errorf("a later version: %v", err)
 	}
@@ -91,8 +98,10 @@ func FuzzDecodeRoot(f *testing.F) {
 	r := goldenRoot()
 	f.Add(r.encode())
 	f.Add((&rootRecord{k: 1}).encode())
-	if b, err := hex.DecodeString(goldenRoot1); err == nil {
-		f.Add(b)
+	for _, golden := range []string{goldenRoot1, goldenRoot2} {
+		if b, err := hex.DecodeString(golden); err == nil {
+			f.Add(b)
+		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r, err := decodeRoot(b)

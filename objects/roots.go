@@ -28,6 +28,26 @@ type roots struct {
 // sessionAfter is the version under which the session after one that reached version begins.
 func sessionAfter(version uint64) uint64 { return (version>>32 + 1) << 32 }
 
+// pastOf are the drives that a save passed by: they were away, or were given back what they held before. One
+// save follows another once every well drive has answered, so only the last may have been cut off before it
+// reached a well drive, or the first ones of several sessions, each of which ended before it saved anything else.
+func pastOf(versions map[uint16]uint64) map[uint16]bool {
+	past := map[uint16]bool{}
+	for n, v := range versions {
+		for _, other := range versions {
+			past[n] = past[n] || passedBy(v, other)
+		}
+	}
+	return past
+}
+
+func passedBy(version, other uint64) bool {
+	if version>>32 == other>>32 {
+		return other > version+1
+	}
+	return other > version && other<<32 != 0
+}
+
 // newestRoot is the record that counts among the drives', and the highest
 // version there is. A root that was cut off when it was written may be seen or
 // not; where two of one version differ, none of both was needed by anybody yet,
@@ -98,7 +118,8 @@ func (r *roots) open(ctx context.Context) error {
 	})
 }
 
-// begin saves what the session found. It says nothing new: a drive that alone was
+// begin saves what the session found, and which drives' roots showed that they are of the past, for the next
+// session could not tell any more. It says nothing else that is new: a drive that alone was
 // told of it, by this session or by another one of the same count, misleads nobody.
 func (r *roots) begin(ctx context.Context) error {
 	if r.begun {
@@ -209,7 +230,21 @@ func stateOf(root drive.Root) (s journal.State, ok bool) {
 	return s, err == nil
 }
 
-// Save replaces the State of every well drive.
+// Past implements journal.Roots.
+func (r journalRoots) Past(drive uint16) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d := r.record.drive(drive)
+	return d != nil && d.past
+}
+
+// Save replaces the State of every well drive. It names an epoch that all its drives hold whole, or only
+// reserves the number of one.
 func (r journalRoots) Save(ctx context.Context, s journal.State) error {
-	return r.save(ctx, func(record *rootRecord) { record.journal = s.Encode() })
+	return r.save(ctx, func(record *rootRecord) {
+		record.journal = s.Encode()
+		for i := range record.drives {
+			record.drives[i].past = record.drives[i].past && s.Reserved > s.Epoch
+		}
+	})
 }

@@ -92,6 +92,8 @@ func (r *rack) Load() []State {
 	return states
 }
 
+func (r *rack) Past(uint16) bool { return false }
+
 func (r *rack) Save(ctx context.Context, s State) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/tarnlake/tarn/objects/drive"
 	"github.com/tarnlake/tarn/objects/index"
 )
 
@@ -49,5 +50,47 @@ func TestAnEpochOfTwoIdentitiesOrSetsOfDrivesIsRefused(t *testing.T) {
 		if _, err := newest([]State{s, other}); !errors.Is(err, ErrForked) {
 			t.Errorf("epoch %+v beside %+v: %v", other, s, err)
 		}
+	}
+}
+
+func TestAnEpochIsGoneOnWithOnlyWhereACopyIsSureToHoldItsEnd(t *testing.T) {
+	s := State{Epoch: 1, ID: [16]byte{1}, Drives: []uint16{0, 1, 2}}
+	mark := found{header: header{epoch: 1, first: 1, previous: seed(s.ID)}}
+	entry := found{header: header{epoch: 1, first: 1, count: 1, previous: seed(s.ID), chain: 11}}
+	sound := scanned{records: []found{mark, entry}}
+	rotten := scanned{records: []found{mark}, rotten: 1, open: true}
+	middle := scanned{records: []found{entry}, rotten: 1}
+	outdated := scanned{records: []found{mark}, past: true}
+	for _, c := range []struct {
+		name   string
+		copies []scanned
+		last   uint64
+		lost   bool
+	}{
+		{"one sound copy", []scanned{rotten, sound, outdated}, 1, false},
+		{"the end is sound", []scanned{rotten, middle, outdated}, 1, false},
+		{"rot at the end, or outdated", []scanned{rotten, outdated}, 0, true},
+		{"outdated alone", []scanned{outdated}, 0, true},
+		{"an empty drive beside it", []scanned{outdated, {}}, 0, true},
+		{"rot at the end alone", []scanned{rotten}, 0, true},
+	} {
+		h, err := recall(s, c.copies)
+		if errors.Is(err, ErrLost) != c.lost || err == nil && h.last != c.last {
+			t.Errorf("%s: the log ends at %d, %v", c.name, h.last, err)
+		}
+	}
+}
+
+// An epoch that was cut off before the roots named it lies behind the one that counts.
+func TestWhatAnotherEpochLeftSaysNothingOfThisOne(t *testing.T) {
+	s := State{Epoch: 1, ID: [16]byte{1}}
+	h := header{epoch: 2, first: 1, previous: seed([16]byte{2})}
+	left := drive.Found{Identity: drive.Identity{Stripe: [16]byte{2}}, Payload: encodeRecord(&h, nil)}
+	var c scanned
+	if c.take(left, s); c.open || c.rotten > 0 || len(c.records) > 0 {
+		t.Errorf("%+v", c)
+	}
+	if c.take(drive.Found{Err: errRot}, s); !c.open || c.rotten != 1 {
+		t.Errorf("rot: %+v", c)
 	}
 }

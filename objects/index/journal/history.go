@@ -19,8 +19,13 @@ type found struct {
 type scanned struct {
 	drive   Drive
 	records []found
-	rotten  int // records that did not verify, whosever they are
+	rotten  int  // records that did not verify, whosever they are
+	open    bool // what did not verify may have been the last
+	past    bool // the drive may hold what it held long ago: see Roots.Past
 }
+
+// tellsEnd: where this copy ends, the epoch ends.
+func (c scanned) tellsEnd() bool { return len(c.records) > 0 && !c.open && !c.past }
 
 // history is what the drives of an epoch say together.
 type history struct {
@@ -34,7 +39,9 @@ type history struct {
 }
 
 // recall finds the longest verified chain of an epoch among the copies of it.
-// What lies behind a gap was never acknowledged, or recall refuses.
+// What lies behind a gap was never acknowledged, or recall refuses. It refuses too where
+// every copy may lack the end: were it gone on with, whatever was acknowledged there
+// would be gone and nobody told. One copy of m+1 that came to no harm is proof.
 func recall(s State, copies []scanned) (history, error) {
 	h := history{base: s.Base, acknowledged: s.Start}
 	known := map[uint64]header{} // by first
@@ -58,6 +65,10 @@ func recall(s State, copies []scanned) (history, error) {
 	h.follow(known)
 	if h.last < h.acknowledged {
 		return h, fmt.Errorf("%w: entries %d to %d of epoch %d", ErrLost, h.last+1, h.acknowledged, s.Epoch)
+	}
+	if !slices.ContainsFunc(copies, scanned.tellsEnd) {
+		return h, fmt.Errorf("%w: epoch %d has entries through %d, but none of its drives %v that are present is sure to hold its end: their copies are damaged or outdated",
+			ErrLost, s.Epoch, h.last, s.Drives)
 	}
 	h.anchor(copies)
 	for _, c := range copies {

@@ -54,6 +54,10 @@ type Roots interface {
 	// Save replaces the State of every well drive. It returns nil only when s is
 	// durable on at least m+1 drives; it must end although a drive hangs.
 	Save(ctx context.Context, s State) error
+	// Past reports whether a present drive lacked, when the session began, what every
+	// drive was told that was well: it was away, or was given back its contents of the past.
+	// It is forgotten when a State is saved of an epoch that needs nothing of what the drive held.
+	Past(drive uint16) bool
 }
 
 // Options of a journal. Host, Drives and Roots must be set.

@@ -135,6 +135,9 @@ func (j *Journal) scanAll(ctx context.Context) []scanned {
 	for range present {
 		<-done
 	}
+	for i, d := range present {
+		copies[i].past = j.o.Roots.Past(d.Number())
+	}
 	return copies
 }
 
@@ -155,7 +158,7 @@ func (j *Journal) scan(ctx context.Context, d Drive) scanned {
 		return s
 	case <-late:
 		j.o.Events.driveFailed(d.Number(), fmt.Errorf("scan: %w", ErrSlow))
-		return scanned{drive: d, rotten: 1}
+		return scanned{drive: d, rotten: 1, open: true}
 	}
 }
 
@@ -180,24 +183,33 @@ func (j *Journal) watch(progress *atomic.Int64, late chan struct{}) (stop func()
 
 func scanDrive(ctx context.Context, d Drive, s State, progress *atomic.Int64) scanned {
 	out := scanned{drive: d}
+	unread := false
 	for f, err := range d.Scan(ctx, drive.Journal) {
 		progress.Add(1)
 		if err != nil {
-			out.rotten++
+			out.rotten, out.open = out.rotten+1, true
 			return out
 		}
-		if f.Identity.Stripe != s.ID && f.Identity != (drive.Identity{}) {
-			continue
-		}
-		var h header
-		if err = f.Err; err == nil {
-			h, err = decodeRecord(f.Payload)
-		}
-		if err != nil || h.epoch != s.Epoch {
-			out.rotten++
-			continue
-		}
-		out.records = append(out.records, found{h, f.Address})
+		out.take(f, s)
+		unread = unread || f.Err != nil && f.Address.Sector == 0 // a whole extent: nobody knows what it held
 	}
+	out.open = out.open || unread
 	return out
+}
+
+// take enters what lies next on the drive, if it is the epoch's or may be.
+func (c *scanned) take(f drive.Found, s State) {
+	if f.Identity.Stripe != s.ID && f.Identity != (drive.Identity{}) {
+		return
+	}
+	var h header
+	err := f.Err
+	if err == nil {
+		h, err = decodeRecord(f.Payload)
+	}
+	if c.open = err != nil || h.epoch != s.Epoch; c.open {
+		c.rotten++
+		return
+	}
+	c.records = append(c.records, found{h, f.Address})
 }

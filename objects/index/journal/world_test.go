@@ -62,6 +62,7 @@ type fakeRecord struct {
 	at      drive.Address
 	payload []byte
 	rotten  bool
+	torn    bool // written when the power failed: a drive tells that from rot, and passes it over
 }
 
 func newWorld(seed uint64, drives, parity int) *world {
@@ -170,6 +171,8 @@ func (r fakeRoots) Load() []State {
 	return states
 }
 
+func (r fakeRoots) Past(uint16) bool { return false }
+
 func (r fakeRoots) Save(_ context.Context, s State) error {
 	r.w.mu.Lock()
 	defer r.w.mu.Unlock()
@@ -270,7 +273,7 @@ func (d fakeDrive) torn(records []drive.Record) {
 		case 1:
 			d.write([]drive.Record{r})
 			x := d.extents[len(d.extents)-1]
-			x.records[len(x.records)-1].rotten = true
+			x.records[len(x.records)-1].torn = true
 		}
 	}
 }
@@ -283,7 +286,7 @@ func (d fakeDrive) write(records []drive.Record) []drive.Address {
 			d.extents = append(d.extents, &fakeExtent{number: d.made})
 		}
 		x := d.extents[len(d.extents)-1]
-		at := drive.Address{Extent: x.number, Generation: 1, Sector: uint32(len(x.records))}
+		at := drive.Address{Extent: x.number, Generation: 1, Sector: uint32(len(x.records) + 1)}
 		x.records = append(x.records, fakeRecord{id: r.Identity, at: at, payload: slices.Clone(r.Payload)})
 		out = append(out, at)
 	}
@@ -297,11 +300,11 @@ func (d fakeDrive) Read(_ context.Context, a drive.Address, id drive.Identity, p
 		return err
 	}
 	for _, x := range d.extents {
-		if x.number != a.Extent || int(a.Sector) >= len(x.records) {
+		if x.number != a.Extent || int(a.Sector) > len(x.records) {
 			continue
 		}
-		r := x.records[a.Sector]
-		if r.rotten || r.id != id || int(off)+len(p) > len(r.payload) {
+		r := x.records[a.Sector-1]
+		if r.rotten || r.torn || r.id != id || int(off)+len(p) > len(r.payload) {
 			return errRot
 		}
 		copy(p, r.payload[off:])
@@ -317,6 +320,9 @@ func (d fakeDrive) Scan(_ context.Context, _ drive.Class) iter.Seq2[drive.Found,
 		var all []drive.Found
 		for _, x := range d.extents {
 			for _, r := range x.records {
+				if r.torn {
+					continue
+				}
 				f := drive.Found{Address: r.at, Identity: r.id, Payload: slices.Clone(r.payload)}
 				if r.rotten {
 					f = drive.Found{Address: r.at, Err: errRot}
