@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -13,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/tarnlake/tarn/host"
 	"github.com/tarnlake/tarn/host/hosttest"
 	"github.com/tarnlake/tarn/objects"
@@ -86,20 +89,21 @@ func (c *recovery) check(p point) {
 	if !p.again && r.IntN(10) == 0 {
 		c.cutRecovery(p, r)
 	}
+	kept := c.keep(&p)
 	h := hostOn(p.disk, p.seed)
 	s, err := open(h, p.folders)
 	if err != nil {
-		c.failed("%s: the store does not open: %v", &p, err)
+		c.failed("%s: the store does not open: %v%s", &p, err, kept())
 		return
 	}
 	defer func() { _ = s.Close() }()
 	got, err := picture(s)
 	if err != nil {
-		c.failed("%s: %v", &p, err)
+		c.failed("%s: %v%s", &p, err, kept())
 		return
 	}
 	if got != p.before && got != p.after {
-		c.failed("%s: half done, or lost:\n%s\nbefore\n%s\nafter\n%s", &p, got, p.before, p.after)
+		c.failed("%s%s: half done, or lost:\n%s\nbefore\n%s\nafter\n%s", &p, kept(), got, p.before, p.after)
 		return
 	}
 	c.goOn(&p, s, h, got, r)
@@ -128,6 +132,25 @@ func (c *recovery) harm(p *point, r *rand.Rand) {
 		for range 10 {
 			rotten(p.disk, d, r)
 		}
+	}
+}
+
+// keep holds on to the disk as the power cut left it. Where TARN_EVIDENCE names a folder, a failure writes it there,
+// for tarn inspect.
+func (c *recovery) keep(p *point) (written func() string) {
+	dir := os.Getenv("TARN_EVIDENCE")
+	if dir == "" {
+		return func() string { return "" }
+	}
+	disk := p.disk.CrashClone(p.seed + 3)
+	return func() string {
+		at, err := os.MkdirTemp(dir, fmt.Sprintf("world-%d-", p.world))
+		for _, folder := range p.folders {
+			if _, e := disk.Stat(folder); e == nil && err == nil {
+				_, err = vfs.Clone(disk, vfs.Default, folder, filepath.Join(at, folder))
+			}
+		}
+		return fmt.Sprintf(" (its drives are in %s, %v)", at, err)
 	}
 }
 
