@@ -23,6 +23,7 @@ type applier struct {
 	state       state
 	shard       uint32
 	requestsMax uint64
+	recent      *recent
 	expired     []byte // requestTimeKey of an outlived record of the id that recall looked for, or nil
 }
 

@@ -66,6 +66,7 @@ type Machine struct {
 
 	applied   atomic.Uint64 // published after the batch is visible
 	state     state         // of the applying goroutine
+	recent    *recent       // likewise
 	snapshots snapshotSet
 }
 
@@ -266,7 +267,10 @@ func (m *Machine) apply(entries []LogEntry) ([]Applied, error) {
 		return nil, err
 	}
 	defer m.gate.leave()
-	a := &applier{batch: m.db.NewIndexedBatch(), state: m.state, shard: m.opts.Shard, requestsMax: m.opts.requestsMax}
+	if m.recent == nil {
+		m.recent = recentSince(m.state)
+	}
+	a := &applier{batch: m.db.NewIndexedBatch(), state: m.state, shard: m.opts.Shard, requestsMax: m.opts.requestsMax, recent: m.recent}
 	defer a.batch.Close()
 	done := make([]Applied, len(entries))
 	for i, e := range entries {

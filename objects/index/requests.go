@@ -23,7 +23,7 @@ const rememberedBytes = 16
 // recall finds what an earlier transaction with this id did.
 func (a *applier) recall(id RequestID) (Result, bool, error) {
 	a.expired = nil
-	if id == (RequestID{}) {
+	if id == (RequestID{}) || a.recent.lacks(id) {
 		return Result{}, false, nil
 	}
 	b, closer, err := a.batch.Get(requestKey(id))
@@ -67,6 +67,7 @@ func (a *applier) remember(id RequestID, sequence uint64, applied []bool) error 
 		return err
 	}
 	a.state.requests++
+	a.recent.add(id, a.state.logTime)
 	return a.batch.Set(requestTimeKey(a.state.logTime, sequence), id[:], nil)
 }
 
@@ -95,8 +96,12 @@ func (a *applier) sweep() error {
 		old = append(old, RequestID(it.Value()))
 		end = append(append(end[:0], it.Key()...), 0)
 	}
-	if err := errors.Join(it.Error(), it.Close()); err != nil || len(old) == 0 {
+	if err := errors.Join(it.Error(), it.Close()); err != nil {
 		return err
+	}
+	a.recent.forget(cutoff)
+	if len(old) == 0 {
+		return nil
 	}
 	for _, id := range old {
 		if err := a.batch.Delete(requestKey(id), nil); err != nil {
