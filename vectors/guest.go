@@ -140,11 +140,7 @@ func (p *probing) visit(place navigate.Place) (v visit, ok bool) {
 	}
 	worth := 1.0
 	if p.chosen != nil {
-		meant := p.chosen.inHome(h)
-		if meant == 0 && !p.o.hasDeltas(&p.m, h.id) {
-			return v, false
-		}
-		worth = p.worth * some(meant, h.places())
+		worth = p.worth // look gives it back where nothing was there
 	}
 	first := *seen == 0
 	*seen |= bit

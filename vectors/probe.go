@@ -2,7 +2,6 @@ package vectors
 
 import (
 	"context"
-	"math"
 
 	"github.com/tarnlake/tarn/vectors/navigate"
 	"github.com/tarnlake/tarn/vectors/quantize"
@@ -26,6 +25,7 @@ type probing struct {
 	found []navigate.Place
 	wants int     // places that were searched for
 	at    int     // in found
+	ended bool    // there are no more places
 	left  float64 // places with something in them that are looked into even if enough matches were seen
 }
 
@@ -70,14 +70,34 @@ func (s *scan) probe(ctx context.Context, probes int) error {
 // around looks at the fresh rows of near neighbourhoods of which no cell was looked into: a cell that has come
 // nearer to them since they were pushed is no reason to miss them.
 func (p *probing) around() {
-	for at, home := range p.ranking.search.Homes() {
-		if at == navigate.HomesAround {
-			return
+	r := p.ranking
+	end := p.outmost()
+	for at, home := range r.search.Homes() {
+		if at == end {
+			break
 		}
-		if p.ranking.seen[home] == 0 {
+		if r.seen[home] == 0 {
 			p.deltas(p.m.byPlace[home].id)
 		}
 	}
+	for home := range r.search.Passed(end) {
+		p.deltas(p.m.byPlace[home].id)
+	}
+}
+
+// outmost is how many of the neighbourhoods found are near: with a filter, all that are nearer than one that was looked into,
+// for those in which it means nothing were passed over, and so were their fresh rows.
+func (p *probing) outmost() int {
+	end := navigate.HomesAround
+	if p.chosen == nil {
+		return end
+	}
+	for at, home := range p.ranking.search.Homes() {
+		if p.ended || p.ranking.seen[home] != 0 {
+			end = max(end, at+1)
+		}
+	}
+	return end
 }
 
 // aheadLeast is how many places are read at once where something must be read, even though matches are what
@@ -99,22 +119,22 @@ func (p *probing) fetch(ahead []visit, i int) {
 	}
 }
 
-// some is how likely something is in a cell, where so much is in so many.
-func some(meant, cells int) float64 { return 1 - math.Exp(-float64(meant)/float64(cells)) }
-
 // wantsFirst is how many places a query will have to be told of, as far as is known before.
 func (p *probing) wantsFirst(probes int) int {
 	if p.chosen == nil {
 		return probes
 	}
-	n := float64(probes) / (p.worth * some(p.chosen.rows, p.m.places()))
-	return int(min(n*9/8+8, float64(p.m.places())))
+	return int(min(float64(probes)/p.worth*9/8+8, float64(p.m.places())))
 }
 
 // search finds the n nearest places.
 func (p *probing) search(n int) {
 	p.wants, p.at = n, 0
-	p.found = p.ranking.search.Nearest(p.m.atlas, &p.ranking.query, n)
+	if p.chosen == nil {
+		p.found = p.ranking.search.Nearest(p.m.atlas, &p.ranking.query, n)
+	} else {
+		p.found = p.ranking.search.NearestIn(p.m.atlas, &p.ranking.query, n, p.scan)
+	}
 }
 
 // next is the next place to look into; false at the end.
@@ -124,7 +144,7 @@ func (p *probing) next() (v visit, ok bool) {
 	}
 	for p.left > 0 || p.matches < p.needed || !p.ranking.limit.full() {
 		if p.at == len(p.found) {
-			if p.wants >= p.m.atlas.Places() {
+			if p.ended = p.wants >= p.m.atlas.Places() || p.chosen != nil && len(p.found) < p.wants; p.ended {
 				return v, false
 			}
 			p.search(min(p.growth()*p.wants+16, p.m.atlas.Places()))

@@ -13,6 +13,7 @@ type selection struct {
 	segments map[*segmentFile]filter.Set
 	pushes   map[*push]filter.Set // nil until they were asked for
 	rows     int                  // of parts that count, and of the pushes
+	spread   *spread              // nil while the index is young
 }
 
 // in is how many rows of a part are meant.
@@ -53,9 +54,14 @@ func (o *opened) choose(ctx context.Context, m *moment, f *filter.Filter) (*sele
 	if told, err := o.chooseFrom(ctx, c, missing, f); !told {
 		return nil, err
 	}
-	for _, h := range m.homes {
-		c.rows += c.inHome(h)
+	if m.byPlace == nil {
+		for _, h := range m.homes {
+			c.rows += c.inHome(h)
+		}
+		return c, nil
 	}
+	c.spread = m.spreadOf(f, c)
+	c.rows = c.spread.rows
 	return c, nil
 }
 

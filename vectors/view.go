@@ -29,6 +29,7 @@ type view struct {
 	superseded    []uint64 // ids that are still in segments
 	rows          int      // in segments, the superseded among them
 	text          textNotes
+	spreads       spreads
 
 	tail      []*push           // grows; oldest first
 	deltas    map[uint32][]ref  // grows; the tail's rows by neighbourhood; without centroids all are in 0

@@ -26,6 +26,16 @@ func (s Set) Count(first, end int) int {
 	return n
 }
 
+// Any reports whether a row from first to before end is in.
+func (s Set) Any(first, end int) bool {
+	for at := first; at < end; at += 64 {
+		if s.Bits(at, min(64, end-at)) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Bits are n rows, at most 64, from first on: the first is the lowest bit.
 func (s Set) Bits(first, n int) uint64 {
 	word, shift := first>>6, first&63

@@ -54,6 +54,12 @@ func (p Place) Home() int { return int(uint32(p.ranked) >> 8) }
 // Cell is the cell in it, or NoCell.
 func (p Place) Cell() int { return int(uint8(p.ranked)) }
 
+// Within is what a search may find, by the neighbourhoods' places among the centroids.
+type Within interface {
+	HasHome(home int) bool
+	CellsOf(home int) uint64 // a bit each; not 0 where it has the neighbourhood
+}
+
 // Search finds the places nearest to a query. Its memory is used again by the next one; it belongs to one
 // goroutine.
 type Search struct {
@@ -61,6 +67,7 @@ type Search struct {
 	lower  [quantize.ChunkRows]float32
 	homes  []uint64
 	looked int // of homes
+	held   int // of homes: those behind them were passed over
 	found  []uint64
 	limit  float32
 	places []Place
@@ -72,7 +79,16 @@ func most(n int) int { return n + n/5 + 16 }
 // Nearest are the n places nearest to a query, the first few of them in order, the nearest first, and the rest behind
 // those. Fewer come where there are not so many, and where the rest lies in neighbourhoods whose centroids are far.
 func (s *Search) Nearest(a *Atlas, q *quantize.Query, n int) []Place {
-	homes := s.nearestHomes(a.centroids, q, min(a.centroids.Len(), n+HomesAround), a.centroids.metric == distance.DotProduct)
+	return s.NearestIn(a, q, n, nil)
+}
+
+// NearestIn is Nearest of what is within; nil: of all. Fewer than n come only where no more are.
+func (s *Search) NearestIn(a *Atlas, q *quantize.Query, n int, in Within) []Place {
+	s.rank(a.centroids, q, a.centroids.metric == distance.DotProduct)
+	if in != nil {
+		s.pass(in)
+	}
+	homes := s.firstHomes(n + HomesAround)
 	s.found, s.limit = s.found[:0], float32(math.Inf(1))
 	most := most(n)
 	for _, h := range homes {
@@ -81,8 +97,11 @@ func (s *Search) Nearest(a *Atlas, q *quantize.Query, n int) []Place {
 			s.offer(a.ofHome(q, scoreOf(uint32(h>>32))), home, NoCell, most)
 			continue
 		}
-		probe := s.probeHome(a, q, home)
-		s.estimate(a.cells[home], &probe, home, most)
+		probe, cells := s.probeHome(a, q, home), ^uint64(0)
+		if in != nil {
+			cells = in.CellsOf(home)
+		}
+		s.estimate(a.cells[home], &probe, home, cells, most)
 	}
 	s.cut(most)
 	s.score(a, q)
@@ -90,9 +109,13 @@ func (s *Search) Nearest(a *Atlas, q *quantize.Query, n int) []Place {
 	return s.ordered()
 }
 
-func (s *Search) estimate(c *quantize.Cells, p *quantize.Probe, home, most int) {
+func (s *Search) estimate(c *quantize.Cells, p *quantize.Probe, home int, cells uint64, most int) {
 	for first := 0; first < c.Len(); first += quantize.ChunkRows {
-		for mask := c.Estimate(p, first/quantize.ChunkRows, 0, s.limit, &s.lower); mask != 0; mask &= mask - 1 {
+		some := uint32(cells >> first)
+		if some == 0 {
+			continue
+		}
+		for mask := some & c.Estimate(p, first/quantize.ChunkRows, 0, s.limit, &s.lower); mask != 0; mask &= mask - 1 {
 			at := bits.TrailingZeros32(mask)
 			s.offer(s.lower[at], home, first+at, most)
 		}
@@ -151,11 +174,24 @@ func (s *Search) Homes() iter.Seq2[int, int] {
 	}
 }
 
+// Passed are the neighbourhoods that the last search passed over because they are not within, and that are nearer
+// than one of Homes; behind the last one of these, all.
+func (s *Search) Passed(than int) iter.Seq[int] {
+	return func(yield func(home int) bool) {
+		for _, h := range s.homes[s.held:] {
+			if (than >= s.looked || h < s.homes[than]) && !yield(int(uint32(h))) {
+				return
+			}
+		}
+	}
+}
+
 // Gather is the place to which a vector belongs: the nearest by euclidean distance, or by angle under
 // Cosine. Under DotProduct the Place's score is not one.
 func (s *Search) Gather(a *Atlas, q *quantize.Query) Place {
 	s.found, s.limit = s.found[:0], float32(math.Inf(1))
-	for _, h := range s.nearestHomes(a.centroids, q, min(a.centroids.Len(), 1+HomesAround), false) {
+	s.rank(a.centroids, q, false)
+	for _, h := range s.firstHomes(1 + HomesAround) {
 		s.gatherHome(a, q, int(uint32(h)), scoreOf(uint32(h>>32)))
 	}
 	s.cut(1)
@@ -193,8 +229,8 @@ func (s *Search) gatherHome(a *Atlas, q *quantize.Query, home int, score float32
 	}
 }
 
-// nearestHomes ranks neighbourhoods: score above, place among the centroids below.
-func (s *Search) nearestHomes(c *Centroids, q *quantize.Query, n int, byProduct bool) []uint64 {
+// rank scores neighbourhoods: score above, place among the centroids below.
+func (s *Search) rank(c *Centroids, q *quantize.Query, byProduct bool) {
 	s.dots = slices.Grow(s.dots[:0], c.Len())[:c.Len()]
 	s.homes = slices.Grow(s.homes[:0], c.Len())[:c.Len()]
 	distance.DotRows(q.Vector(), c.rows, s.dots)
@@ -205,7 +241,24 @@ func (s *Search) nearestHomes(c *Centroids, q *quantize.Query, n int, byProduct 
 		}
 		s.homes[i] = uint64(bitsOf(score))<<32 | uint64(i)
 	}
-	least(s.homes, n)
+	s.held = c.Len()
+}
+
+// pass brings the neighbourhoods that are not within behind those that are.
+func (s *Search) pass(in Within) {
+	s.held = 0
+	for i, h := range s.homes {
+		if in.HasHome(int(uint32(h))) {
+			s.homes[i], s.homes[s.held] = s.homes[s.held], h
+			s.held++
+		}
+	}
+}
+
+// firstHomes puts the n nearest in order.
+func (s *Search) firstHomes(n int) []uint64 {
+	n = min(n, s.held)
+	least(s.homes[:s.held], n)
 	slices.Sort(s.homes[:n])
 	s.looked = n
 	return s.homes[:n]
@@ -232,7 +285,7 @@ func (s *Search) cut(n int) {
 	s.limit = scoreOf(uint32(slices.Max(s.found) >> 32))
 }
 
-// ofHome is the score of a neighbourhood, which nearestHomes gave another, as that of a cell would be.
+// ofHome is the score of a neighbourhood, which rank gave another, as that of a cell would be.
 func (a *Atlas) ofHome(q *quantize.Query, score float32) float32 {
 	switch a.centroids.metric {
 	case distance.Cosine:

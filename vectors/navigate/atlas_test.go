@@ -1,6 +1,7 @@
 package navigate
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"slices"
@@ -243,6 +244,51 @@ func TestSelectionBringsTheLeastToTheFront(t *testing.T) {
 		slices.Sort(list[n:])
 		if !slices.Equal(list[:n], sorted[:n]) || !slices.Equal(list[n:], sorted[n:]) {
 			t.Fatalf("the %d least of %v are %v", n, sorted, list[:n])
+		}
+	}
+}
+
+// some places only: of each third neighbourhood every second cell.
+type thirds struct{}
+
+func (thirds) HasHome(home int) bool { return home%3 == 0 }
+func (thirds) CellsOf(int) uint64    { return 0x5555555555555555 }
+
+// TestASearchWithinFindsThePlacesThere: what a search of everything finds, in its order, without the rest; all of them
+// where as many are wanted; and what it passed over is told.
+func TestASearchWithinFindsThePlacesThere(t *testing.T) {
+	rng := rand.New(rand.NewPCG(35, 36))
+	const homes, each, dim = 60, 40, 48
+	for _, m := range metrics {
+		a, points := someAtlas(rng, m, homes, each, dim)
+		var s Search
+		var q quantize.Query
+		q.Reset(m, nearSome(rng, m, points, dim))
+		var want []Place
+		for _, p := range s.Nearest(a, &q, a.Places()) {
+			if p.Home()%3 == 0 && (p.Cell() == NoCell || p.Cell()%2 == 0) {
+				want = append(want, p)
+			}
+		}
+		slices.SortFunc(want, func(x, y Place) int { return cmp.Compare(x.ranked, y.ranked) })
+		got := slices.Clone(s.NearestIn(a, &q, a.Places(), thirds{}))
+		slices.SortFunc(got, func(x, y Place) int { return cmp.Compare(x.ranked, y.ranked) })
+		if !slices.Equal(got, want) {
+			t.Fatalf("%v: %d places within, want %d", m, len(got), len(want))
+		}
+		passed := slices.Collect(s.Passed(homes))
+		if len(passed) != homes-homes/3 || slices.ContainsFunc(passed, func(home int) bool { return home%3 == 0 }) {
+			t.Errorf("%v: passed over %v", m, passed)
+		}
+		few := s.NearestIn(a, &q, 10, thirds{})
+		if len(few) != 10 || few[0] != want[0] {
+			t.Errorf("%v: the first of 10 places is %v, want %v", m, few[0], want[0])
+		}
+		first := s.homes[0]
+		for home := range s.Passed(0) {
+			if h := slices.IndexFunc(s.homes, func(h uint64) bool { return int(uint32(h)) == home }); s.homes[h] > first {
+				t.Errorf("%v: neighbourhood %d is not nearer than the first", m, home)
+			}
 		}
 	}
 }
