@@ -9,7 +9,7 @@ import (
 
 func TestAssemblyAgreesWithPlainGoAtEveryDimension(t *testing.T) {
 	if !accelerated {
-		t.Log("no AVX2 and FMA here: plain Go is compared with the definition only")
+		t.Log("no assembly for this processor: plain Go is compared with the definition only")
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	dims := []int{1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 23, 24, 31, 32, 33, 63, 64, 65, 100, 127, 128, 384, 385, 767, 768, 1000, 1536, 2047, 4095, 4096}
