@@ -353,12 +353,6 @@ func (o *opened) loose(m *moment) []ref {
 	return slices.Clip(m.view.loose)
 }
 
-func (o *opened) hasDeltas(m *moment, id uint32) bool {
-	o.mu.RLock()
-	defer o.mu.RUnlock()
-	return len(m.view.deltas[id]) > 0
-}
-
 // died reports whether an id was superseded at the moment.
 func (o *opened) died(m *moment, id uint64) bool {
 	o.mu.RLock()

@@ -51,14 +51,6 @@ type home struct {
 	place    int             // among the centroids; set by settle
 }
 
-// places is how many cells it has; without any it is one.
-func (h *home) places() int {
-	if h.cells == nil {
-		return 1
-	}
-	return h.cells.Len()
-}
-
 // part is one block of a neighbourhood.
 type part struct {
 	file  *segmentFile

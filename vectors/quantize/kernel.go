@@ -106,7 +106,7 @@ type weights struct {
 func weighPlain(y, c []float32, scale, less float32, out *weights) {
 	*out = weights{}
 	for j, x := range c[:len(y)] {
-		z := y[j]*scale - x*less
+		z := float32(y[j]*scale) - float32(x*less) // rounded twice on every processor: codes are alike
 		y[j] = z
 		if z > 0 {
 			out.sum += float64(z)

@@ -1,10 +1,6 @@
 package quantize
 
-import (
-	"unsafe"
-
-	"golang.org/x/sys/cpu"
-)
+import "golang.org/x/sys/cpu"
 
 var accelerated = cpu.X86.HasAVX2 && cpu.X86.HasFMA
 
@@ -123,29 +119,3 @@ func putSignsAVX2(y *float32, n int, to *byte, shift int)
 //
 //go:noescape
 func roundBytesAVX2(x *float32, n int, factor float32, out *int8)
-
-// prefetchLines asks for the cache lines of n bytes.
-//
-//go:noescape
-func prefetchLines(p *byte, n int)
-
-// Prefetch asks the processor for memory that is used soon.
-func Prefetch(b []byte) {
-	if len(b) > 0 {
-		prefetchLines(&b[0], len(b))
-	}
-}
-
-// PrefetchSigned is Prefetch.
-func PrefetchSigned(b []int8) {
-	if len(b) > 0 {
-		prefetchLines((*byte)(unsafe.Pointer(&b[0])), len(b))
-	}
-}
-
-// PrefetchFloats is Prefetch.
-func PrefetchFloats(v []float32) {
-	if len(v) > 0 {
-		prefetchLines((*byte)(unsafe.Pointer(&v[0])), 4*len(v))
-	}
-}
