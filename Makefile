@@ -7,7 +7,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.1
 SECONDS_EACH ?= 20
 
-.PHONY: run build console test test-go test-web test-clients lint generate check-generated bench bench-objects bench-vectors fuzz soak data demo clean
+.PHONY: run build console test test-go test-arm64 test-web test-clients lint generate check-generated bench bench-objects bench-vectors fuzz soak data demo clean
 
 run: build ## build everything and start the server on 127.0.0.1:9000
 	exec bin/tarn serve $(ARGS)
@@ -18,7 +18,7 @@ build: console
 console: ## the web console, embedded in the binary
 	@scripts/console
 
-test: lint check-generated test-go test-clients test-web ## every test that CI runs
+test: lint check-generated test-go test-arm64 test-clients test-web ## every test that CI runs
 	@echo "all suites passed"
 
 lint:
@@ -28,6 +28,9 @@ lint:
 
 test-go:
 	$(GO) test -timeout 20m $$($(GO) list ./... | grep -v /trials/clients)
+
+test-arm64: ## builds and vets for arm64; its kernels run under qemu, where there is one
+	@scripts/test-arm64
 
 test-clients: build ## boto3, LangChain, the SDK for JavaScript, grpcurl and the command line against the running binary
 	@scripts/test-clients
