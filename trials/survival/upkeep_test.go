@@ -232,6 +232,7 @@ func (w *world) rot() error {
 	if !ok {
 		return w.mend()
 	}
+	w.release() // of a drive that hangs nothing can be seen
 	for range 1 + w.r.IntN(20) {
 		rotten(w.disk, d, w.r)
 	}
