@@ -30,6 +30,7 @@ type traffic struct {
 	under  int       // operations under way
 	round  time.Time // when the present round began
 	rate   float64   // bytes a second, while busy
+	felt   bool      // users have noticed background work since they came: it grows with care
 	credit time.Time // when what was granted is used up
 	times  [2][timeBuckets]uint32
 }
@@ -141,7 +142,7 @@ func (t *traffic) ask(bytes int64) time.Duration {
 		}
 		rate = t.rate
 	} else {
-		t.round = time.Time{}
+		t.round, t.felt = time.Time{}, false
 	}
 	if wait := t.credit.Sub(now); wait > 0 {
 		return min(wait, roundFor/4)
@@ -161,9 +162,12 @@ func (t *traffic) turn(now time.Time) {
 		return
 	}
 	if float64(disturbed) > calmRatio*float64(calm) {
-		t.rate *= 0.7
-	} else {
+		t.rate, t.felt = t.rate*0.7, true
+		t.times[loud] = [timeBuckets]uint32{} // what users felt at a higher rate says nothing of this one
+	} else if t.felt {
 		t.rate *= 1.25
+	} else {
+		t.rate *= 2
 	}
 	t.rate = max(t.rate, float64(t.least))
 	if t.most > 0 {

@@ -10,20 +10,20 @@ import (
 
 // disk is one that users and a background worker share: a user's operation takes
 // a millisecond, and longer the more the worker moves.
-func background(t *testing.T, slowdown func(rate float64) float64) (rate float64) {
+func background(t *testing.T, seconds int, slowdown func(rate float64) float64) (rate float64) {
 	h := hosttest.New(1)
 	clock := hosttest.ClockOf(h)
 	tr := newTraffic(h.Clock, 8<<20, 0)
-	for range 120 { // seconds
+	for range seconds {
 		moved := 0.0
 		for range 200 { // of 5 ms
 			now := h.Clock.Now()
 			end := tr.user()
-			for range 400 { // at most 100 MiB
-				if tr.ask(256<<10) > 0 {
+			for range 50 { // at most 100 MiB
+				if tr.ask(2<<20) > 0 {
 					break
 				}
-				moved += 256 << 10
+				moved += 2 << 20
 			}
 			took := time.Millisecond
 			if tr.phase(now) == loud {
@@ -40,7 +40,7 @@ func background(t *testing.T, slowdown func(rate float64) float64) (rate float64
 
 func TestBackgroundWorkGrowsUntilUsersNoticeIt(t *testing.T) {
 	const knee = 100 << 20
-	rate := background(t, func(rate float64) float64 {
+	rate := background(t, 120, func(rate float64) float64 {
 		if rate > knee {
 			return 3
 		}
@@ -51,8 +51,21 @@ func TestBackgroundWorkGrowsUntilUsersNoticeIt(t *testing.T) {
 	}
 }
 
+func TestBackgroundWorkFindsItsRateWithinSeconds(t *testing.T) {
+	const knee = 200 << 20
+	rate := background(t, 8, func(rate float64) float64 {
+		if rate > knee {
+			return 3
+		}
+		return 1.1
+	})
+	if rate < knee/4 {
+		t.Errorf("%.0f MiB/s after 8 s, users notice from 200 on", rate/(1<<20))
+	}
+}
+
 func TestBackgroundWorkKeepsItsReserveHoweverSlowUsersAre(t *testing.T) {
-	rate := background(t, func(float64) float64 { return 5 })
+	rate := background(t, 120, func(float64) float64 { return 5 })
 	if rate < 4<<20 || rate > 16<<20 {
 		t.Errorf("%.1f MiB/s, the reserve is 8", rate/(1<<20))
 	}

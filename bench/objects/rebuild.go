@@ -28,7 +28,7 @@ func runRebuild(out io.Writer, o options) error {
 	if err != nil {
 		return err
 	}
-	idle, _, err := r.lose("drive-6", false)
+	idle, raw, err := r.idle(o.rounds)
 	if err != nil {
 		return err
 	}
@@ -36,8 +36,30 @@ func runRebuild(out io.Writer, o options) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "| rebuild of a lost drive | |\n|---|---|\n| idle | %.0f MB/s |\n| under GET 4 KiB × 16 | %.0f MB/s |\n| their p99 before / meanwhile | %v / %v |\n\n", idle, loaded, before, p99)
+	_, err = fmt.Fprintf(out, "| rebuild of a lost drive | |\n|---|---|\n| idle, median of %d | %.0f MB/s |\n| the raw disk, the same reads and writes in turn with it | %.0f MB/s |\n| of the raw disk | %.2f |\n| under GET 4 KiB × 16 | %.0f MB/s |\n| their p99 before / meanwhile | %v / %v |\n\n", o.rounds, idle, raw, idle/raw, loaded, before, p99)
 	return err
+}
+
+// idle are the medians of rebuilds with nothing else under way, and of the yardstick.
+func (r *rebuild) idle(rounds int) (rebuilt, raw float64, err error) {
+	yardstick, err := newRawRebuild(filepath.Join(r.data(), "..", "raw"), 4)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer yardstick.close()
+	var ours, theirs []float64
+	for range rounds {
+		other, err := yardstick.run()
+		if err != nil {
+			return 0, 0, err
+		}
+		own, _, err := r.lose("drive-6", false)
+		if err != nil {
+			return 0, 0, err
+		}
+		ours, theirs = append(ours, own), append(theirs, other/1e6)
+	}
+	return middle(ours), middle(theirs), nil
 }
 
 type rebuild struct {
