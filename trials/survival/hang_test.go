@@ -24,22 +24,11 @@ type hang struct {
 // quiet is how long nothing may go on before patience ends.
 const quiet = 150 * time.Millisecond
 
-// held are the timers of a store's patience.
+// held are the timers of a store's patience, those too of what began before a drive hung: it may hang in
+// their midst.
 type held struct {
 	mu     sync.Mutex
-	timers map[*func()]bool // nil: they are forgotten
-}
-
-func (h *held) hold() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.timers = map[*func()]bool{}
-}
-
-func (h *held) holds() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.timers != nil
+	timers map[*func()]bool
 }
 
 func (h *held) forget() {
@@ -52,7 +41,7 @@ func (h *held) after(f func()) (stop func() bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.timers == nil {
-		return func() bool { return true }
+		h.timers = map[*func()]bool{}
 	}
 	h.timers[&f] = true
 	return func() bool {
@@ -68,7 +57,7 @@ func (h *held) after(f func()) (stop func() bool) {
 func (h *held) fire() {
 	h.mu.Lock()
 	due := h.timers
-	h.timers = map[*func()]bool{}
+	h.timers = nil
 	h.mu.Unlock()
 	for f := range due {
 		go (*f)()
@@ -87,7 +76,6 @@ func (w *world) hangs() error {
 	w.mu.Unlock()
 	w.failing[d] = true
 	h := &hang{folder: d + "/", released: make(chan struct{})}
-	w.host.Clock.(*clock).patience.hold()
 	w.hung.Store(h)
 	h.over.Go(func() { w.impatient(h) })
 	w.layout.done["hangs"]++

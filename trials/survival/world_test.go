@@ -87,7 +87,7 @@ func (c *clock) Now() time.Time { return c.Clock.Now().Add(time.Duration(c.ahead
 // AfterFunc forgets what is not due within the trial, for a timer would keep the
 // whole store in memory long after its end.
 func (c *clock) AfterFunc(d time.Duration, f func()) (stop func() bool) {
-	if d >= hedged && d <= patient && c.patience.holds() {
+	if d >= hedged && d <= patient {
 		return c.patience.after(f)
 	}
 	if d >= never {
