@@ -229,6 +229,9 @@ func (o *opened) addTo(ctx context.Context, tx Tx, w *write, pleases func(mappin
 	value := objects.EncodeValue(w.blobs, tail.encode())
 	tx.Mutate(index.Mutation{Kind: index.Put, Key: w.tailKey, Value: value})
 	p := &push{key: string(w.tailKey), block: w.block, superseded: tail.superseded, under: w.under}
+	if p.block != nil {
+		p.sketched(&o.rec.spec)
+	}
 	o.e.handover.give(w.tailKey, value, p, p.bytes())
 	return true, nil
 }

@@ -161,6 +161,7 @@ type scan struct {
 	without string     // a key that is left out
 	best    best
 	ranking *ranking // while probing
+	afar    *afar    // while there are rows to be compared with that were pushed a short while ago
 	matches int      // seen so far that were evaluated and passed
 	needed  int      // matches that end the probing
 	worth   float64  // of a look into a cell in which the filter means something, beside one without a filter
@@ -176,6 +177,9 @@ func newScan(o *opened, q *distance.Query, f *filter.Filter, k int, without stri
 }
 
 func (s *scan) run(ctx context.Context, r *Request) error {
+	if s.m.size.rows > 0 {
+		defer s.fromAfar()()
+	}
 	probes := r.Probes
 	if probes == 0 {
 		probes = automaticProbes(&s.m, r.TopK)
@@ -286,12 +290,10 @@ func (s *scan) fresh(rows []ref) {
 		if r.push.version > s.m.seq {
 			continue
 		}
-		if next := at + matchesAhead; next < len(rows) {
-			quantize.PrefetchFloats(rows[next].push.block.Vector(rows[next].row))
+		if next := at + sketchAhead; next < len(rows) {
+			quantize.PrefetchSigned(rows[next].push.sketched(&s.o.rec.spec).row(rows[next].row))
 		}
-		b := r.push.block
-		s.explain.Scanned++
-		s.consider(b, r.row, s.query.Row(b.Vector(r.row), b.Inverse(r.row)))
+		s.pushedRow(r.push, r.row)
 	}
 }
 

@@ -117,6 +117,9 @@ type push struct {
 	made       *made
 	lexiconErr error
 	choice     atomic.Pointer[pushChoice]
+
+	sketching sync.Once // makes the sketch
+	sketch    *sketch
 }
 
 func (p *push) rows() int {

@@ -52,7 +52,7 @@ func (s *scan) nearby(ctx context.Context) error {
 func (s *scan) wholeTail() {
 	for _, p := range s.m.tail {
 		if p.block != nil {
-			s.block(p.block)
+			s.pushed(p)
 		}
 	}
 }

@@ -62,7 +62,21 @@ type Row struct {
 
 // Encode writes v, whose Inverse is given, into a zeroed place. It returns the add and mul of its bytes.
 func (e *Encoder) Encode(v []float32, inverse float32, to Row) (wideAdd, wideMul float32) {
-	scale, half := float32(1), float32(0)
+	w, half := e.weigh(v, inverse)
+	f := e.put(&w, half, to.Chunk, to.At)
+	return f.wideAdd, f.wideMul * roundTo(e.residual, w.most, to.Wide)
+}
+
+// EncodeWide is Encode for the bytes alone, of which to has Width.
+func (e *Encoder) EncodeWide(v []float32, inverse float32, to []int8) (wideAdd, wideMul float32) {
+	w, half := e.weigh(v, inverse)
+	f := e.factors(&w, half)
+	return f.wideAdd, f.wideMul * roundTo(e.residual, w.most, to)
+}
+
+// weigh turns a row and takes the point away, and sums up what the factors need.
+func (e *Encoder) weigh(v []float32, inverse float32) (w weights, half float32) {
+	scale := float32(1)
 	switch e.metric {
 	case distance.Cosine:
 		scale = inverse
@@ -70,10 +84,8 @@ func (e *Encoder) Encode(v []float32, inverse float32, to Row) (wideAdd, wideMul
 		half = distance.Dot(v, v) / 2
 	}
 	e.rotation.Apply(v, e.residual)
-	var w weights
 	weigh(e.residual, e.turned, scale, 1, &w)
-	f := e.put(&w, half, to.Chunk, to.At)
-	return f.wideAdd, f.wideMul * roundTo(e.residual, w.most, to.Wide)
+	return w, half
 }
 
 // put writes the residual at hand, of a row of whose squared length half is, into a chunk.
