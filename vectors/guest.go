@@ -81,6 +81,9 @@ func (s *scan) lies(at segment.Place, host *part) (*home, *segment.Block) {
 	if b := s.o.e.cache.peek(&h.parts[h.celled]); b != nil {
 		return h, b
 	}
+	if b := r.came[h.parts[h.celled].held]; b != nil {
+		return h, b
+	}
 	if !r.calling || len(r.called) == calledMax {
 		return nil, nil
 	}

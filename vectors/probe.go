@@ -2,6 +2,7 @@ package vectors
 
 import (
 	"context"
+	"math"
 
 	"github.com/tarnlake/tarn/vectors/navigate"
 	"github.com/tarnlake/tarn/vectors/quantize"
@@ -27,6 +28,7 @@ type probing struct {
 	at    int     // in found
 	ended bool    // there are no more places
 	left  float64 // places with something in them that are looked into even if enough matches were seen
+	far   bool    // something had to be read for the places that were found first
 }
 
 // probe looks into the nearest places, and into more while too few matches were seen.
@@ -38,12 +40,15 @@ func (s *scan) probe(ctx context.Context, probes int) error {
 	for more := true; more; {
 		ahead, missing := r.ahead[:0], false
 		r.blocks = r.blocks[:0]
-		for len(ahead) == 0 || p.left > 0 && (missing || len(ahead) < aheadMost) || missing && s.filter != nil && len(ahead) < aheadLeast {
+		for len(ahead) == 0 || len(r.called) > 0 || p.left > 0 && (missing || len(ahead) < aheadMost) || missing && s.filter != nil && len(ahead) < aheadLeast {
 			var v visit
 			if v, more = p.next(); !more {
 				break
 			}
-			missing = p.peek(&v) || missing
+			if p.peek(&v) {
+				missing = true
+				p.goWide(probes)
+			}
 			ahead = append(ahead, v)
 		}
 		r.ahead = ahead
@@ -66,6 +71,19 @@ func (s *scan) probe(ctx context.Context, probes int) error {
 	}
 	return s.settle(ctx)
 }
+
+// goWide looks into more places at once where something must be read, for it does not then read the cells that guests of
+// those come from: that would be one more round of reads, and the fronts that come in this one hold most of them.
+func (p *probing) goWide(probes int) {
+	if p.far {
+		return
+	}
+	p.far = true
+	p.left += math.Ceil(float64(probes) * wideShare)
+}
+
+// wideShare of places more.
+const wideShare = 0.25
 
 // around looks at the fresh rows of near neighbourhoods of which no cell was looked into: a cell that has come
 // nearer to them since they were pushed is no reason to miss them.
@@ -211,6 +229,10 @@ func (p *probing) read(ctx context.Context, ahead []visit) error {
 		return err
 	}
 	p.eachMissing(ahead, func(at *part, to **segment.Block) { *to = blocks[places[at.held]] })
+	p.ranking.came = make(map[*held]*segment.Block, len(places))
+	for h, at := range places {
+		p.ranking.came[h] = blocks[at]
+	}
 	return nil
 }
 
@@ -228,7 +250,7 @@ func (p *probing) eachMissing(ahead []visit, f func(at *part, to **segment.Block
 // look compares with all rows of a place.
 func (p *probing) look(v *visit) {
 	p.explain.Probed++
-	p.ranking.calling = !v.called
+	p.ranking.calling = !v.called && !p.far
 	h := v.home
 	if h.cells != nil && len(v.blocks) > 0 {
 		probe := p.m.atlas.Probe(&p.ranking.query, v.place)

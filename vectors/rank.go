@@ -31,8 +31,9 @@ type ranking struct {
 	guests  []guest          // of a chunk
 	rows    []int32          // of a block, that a filter means
 	met     met
-	called  []navigate.Place // cells that guests come from whose blocks are not in memory
-	calling bool             // guests may call for their cells: not those of cells that were called for
+	called  []navigate.Place         // cells that guests come from whose blocks are not in memory
+	came    map[*held]*segment.Block // that was read last: it need not have stayed in memory
+	calling bool                     // guests may call for their cells: not those of cells that were called for
 }
 
 // waiting is a row ranked by its bytes.
@@ -62,7 +63,7 @@ func (r *ranking) release() {
 	clear(r.ahead[:cap(r.ahead)])
 	clear(r.blocks[:cap(r.blocks)])
 	clear(r.guests[:cap(r.guests)])
-	r.waiting = r.waiting[:0]
+	r.waiting, r.came = r.waiting[:0], nil
 	rankings.Put(r)
 }
 

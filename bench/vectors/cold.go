@@ -27,9 +27,13 @@ func cold(ctx context.Context, s settings) error {
 	}
 	m = newMixture(7, s.dim, max(16, s.vectors/1000))
 	queries := m.draws(s.queriesOf)
+	exact, err := l.exactly(ctx, name, queries)
+	if err != nil {
+		return err
+	}
 	for _, delay := range [][2]time.Duration{{time.Millisecond, time.Millisecond}, {10 * time.Millisecond, 30 * time.Millisecond}} {
 		for _, opening := range []bool{false, true} {
-			if err := coldly(ctx, l, slow, queries, delay, opening); err != nil {
+			if err := coldly(ctx, l, slow, queries, exact, delay, opening); err != nil {
 				return err
 			}
 		}
@@ -38,7 +42,7 @@ func cold(ctx context.Context, s settings) error {
 }
 
 // coldly measures one kind of coldness at one delay.
-func coldly(ctx context.Context, l *lake, slow *slowDrives, queries [][]float32, delay [2]time.Duration, opening bool) error {
+func coldly(ctx context.Context, l *lake, slow *slowDrives, queries [][]float32, exact []map[string]bool, delay [2]time.Duration, opening bool) error {
 	opens := 0 // rounds of opening: the directories of segments
 	if opening {
 		opens = 1
@@ -55,7 +59,8 @@ func coldly(ctx context.Context, l *lake, slow *slowDrives, queries [][]float32,
 			return err
 		}
 	}
-	for _, q := range queries {
+	found := 0
+	for i, q := range queries {
 		if err := l.reopen(ctx, vectors.Options{}); err != nil {
 			return err
 		}
@@ -74,6 +79,11 @@ func coldly(ctx context.Context, l *lake, slow *slowDrives, queries [][]float32,
 		}
 		n, floor, bytes := rounds(all, a.Explain.Rounds+opens)
 		told = append(told, a.Explain.Rounds)
+		for _, h := range a.Hits {
+			if exact[i][h.Key] {
+				found++
+			}
+		}
 		took, over = append(took, t.Seconds()*1000), append(over, t.Seconds()/floor.Seconds())
 		reads, most, read, explained = append(reads, len(all)), append(most, n), append(read, bytes), append(explained, int(a.Explain.BytesRead))
 	}
@@ -87,7 +97,7 @@ func coldly(ctx context.Context, l *lake, slow *slowDrives, queries [][]float32,
 	return print(map[string]any{
 		"what": "cold", "delay_ms": []float64{delay[0].Seconds() * 1000, delay[1].Seconds() * 1000}, "index_loaded": !opening,
 		"median_ms": at(took, 0.5), "p99_ms": at(took, 0.99), "of_floor_median": at(over, 0.5), "of_floor_p99": at(over, 0.99),
-		"rounds": told[last] + opens, "chain_median": most[half], "chain_most": most[last], "reads_median": reads[half],
+		"recall": float64(found) / float64(10*len(queries)), "rounds": told[last] + opens, "rounds_median": told[half] + opens, "chain_median": most[half], "chain_most": most[last], "reads_median": reads[half],
 		"read_mb_median": float64(read[half]) / 1e6, "read_mb_most": float64(read[last]) / 1e6, "asked_mb_median": float64(explained[half]) / 1e6,
 	})
 }

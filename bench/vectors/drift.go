@@ -76,16 +76,9 @@ func (l *lake) compare(ctx context.Context, names []string, queries [][]float32,
 func (l *lake) compareAt(ctx context.Context, names []string, queries [][]float32, rounds, probes int) error {
 	exact := map[string][]map[string]bool{}
 	for _, n := range names {
-		for _, q := range queries[:min(len(queries), 100)] {
-			a, err := l.engine.Query(ctx, bucket, n, vectors.Request{Values: q, TopK: 10, Exact: true})
-			if err != nil {
-				return err
-			}
-			keys := map[string]bool{}
-			for _, h := range a.Hits {
-				keys[h.Key] = true
-			}
-			exact[n] = append(exact[n], keys)
+		var err error
+		if exact[n], err = l.exactly(ctx, n, queries[:min(len(queries), 100)]); err != nil {
+			return err
 		}
 	}
 	took, found, scanned, cpu := map[string][]float64{}, map[string]int{}, map[string]int64{}, map[string]time.Duration{}
@@ -128,4 +121,21 @@ func (l *lake) compareAt(ctx context.Context, names []string, queries [][]float3
 		}
 	}
 	return nil
+}
+
+// exactly are the keys of the ten nearest of each query.
+func (l *lake) exactly(ctx context.Context, index string, queries [][]float32) ([]map[string]bool, error) {
+	var list []map[string]bool
+	for _, q := range queries {
+		a, err := l.engine.Query(ctx, bucket, index, vectors.Request{Values: q, TopK: 10, Exact: true})
+		if err != nil {
+			return nil, err
+		}
+		keys := map[string]bool{}
+		for _, h := range a.Hits {
+			keys[h.Key] = true
+		}
+		list = append(list, keys)
+	}
+	return list, nil
 }
