@@ -19,8 +19,8 @@ import (
 // one round.
 const readsAtOnce = 256
 
-// firstRead is read of a segment at least, where it needs its directory: the drives verify so much
-// at once, and it takes one read then.
+// firstRead is read of a segment at least, and several of it where its directory is longer: the drives verify so much
+// at once, and it takes one round then. Of a range that ends within, they must learn first where the piece ends.
 const firstRead = 64 << 10
 
 // opensMax bounds how often a failed load is tried: on a slow machine, upkeep of another engine can
@@ -445,7 +445,7 @@ func (o *opened) readSegment(ctx context.Context, seq uint64, value []byte) (*se
 			return nil, fmt.Errorf("%w: head of a lexicon of %d bytes in %d", ErrCorrupt, rec.lexicon, blobs[1].Bytes)
 		}
 	}
-	first := make([]byte, min(blobs[0].Bytes, max(int64(rec.head), firstRead)))
+	first := make([]byte, min(blobs[0].Bytes, (max(int64(rec.head), 1)+firstRead-1)/firstRead*firstRead))
 	head := first[:rec.head:rec.head]
 	if err := o.e.o.Store.ReadBlob(ctx, blobs[0], first, 0); err != nil {
 		return nil, fmt.Errorf("read the directory of segment %d: %w", seq, err)
