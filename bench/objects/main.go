@@ -44,7 +44,7 @@ func parse() options {
 	flag.StringVar(&o.dir, "dir", "", "folder in which to work, on the disk to be measured (default: a temporary one)")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds, of which the medians are taken")
 	flag.DurationVar(&o.span, "span", 2*time.Second, "length of each job in each round")
-	flag.Int64Var(&o.listed, "listed", 50_000, "keys in the bucket that is listed, in thousands")
+	flag.Int64Var(&o.listed, "listed", 50_000, "keys in the bucket that is listed")
 	flag.StringVar(&o.jobs, "jobs", "", "jobs to do, by the beginnings of their names, separated by commas (default: all)")
 	flag.StringVar(&o.parts, "parts", "rounds,space", "parts to do: rounds, space, clients, rebuild, overload")
 	flag.IntVar(&o.large, "large", 100, "MiB of each put of the part clients")
