@@ -56,9 +56,18 @@ func grow(ctx context.Context, s settings) error {
 	if err := l.compare(ctx, []string{"small"}, queries, s.rounds); err != nil {
 		return err
 	}
+	stop, err := profiled(s.loading)
+	if err != nil {
+		return err
+	}
 	if err := l.make(ctx, "large", newMixture(7, s.dim, clusters), 10*s.vectors); err != nil {
 		return err
 	}
+	stop()
+	if stop, err = profiled(s.profile); err != nil {
+		return err
+	}
+	defer stop()
 	return l.compare(ctx, []string{"small", "large"}, queries, s.rounds)
 }
 

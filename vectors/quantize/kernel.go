@@ -21,7 +21,7 @@ var (
 	roundBytes = roundBytesPlain
 )
 
-func scanPlain(chunk, table []byte, s *scanning, out *[ChunkRows]float32) (mask uint32) {
+func scanPlain(chunk, table []byte, s scanning, out *[ChunkRows]float32) (mask uint32) {
 	var sums [ChunkRows]uint16
 	steps := len(table) / 32
 	for j := range steps {

@@ -13,9 +13,9 @@ func init() {
 		_ = table[4*len(x)-1]
 		fillTableAVX2(&x[0], len(x), factor, &table[0])
 	}
-	scan = func(chunk, table []byte, s *scanning, out *[ChunkRows]float32) uint32 {
+	scan = func(chunk, table []byte, s scanning, out *[ChunkRows]float32) uint32 {
 		_ = chunk[len(table)+3*4*ChunkRows-1]
-		return scanAVX2(&chunk[0], &table[0], len(table)/32, s, out)
+		return scanAVX2(&chunk[0], &table[0], len(table)/32, &s, out)
 	}
 	dotWide = func(row []int8, q []int16) int32 {
 		_ = row[len(q)-1]
@@ -44,9 +44,9 @@ func init() {
 		roundBytesAVX2(&x[0], len(x), factor, &out[0])
 	}
 	if cpu.X86.HasAVX512BW && cpu.X86.HasAVX512VL {
-		scan = func(chunk, table []byte, s *scanning, out *[ChunkRows]float32) uint32 {
+		scan = func(chunk, table []byte, s scanning, out *[ChunkRows]float32) uint32 {
 			_ = chunk[len(table)+3*4*ChunkRows-1]
-			return scanAVX512(&chunk[0], &table[0], len(table)/64, s, out)
+			return scanAVX512(&chunk[0], &table[0], len(table)/64, &s, out)
 		}
 		dotWide = func(row []int8, q []int16) int32 {
 			_ = row[len(q)-1]

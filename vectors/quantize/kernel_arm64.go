@@ -13,9 +13,9 @@ func init() {
 		_ = table[4*len(x)-1]
 		fillTableNEON(&x[0], len(x), factor, &table[0])
 	}
-	scan = func(chunk, table []byte, s *scanning, out *[ChunkRows]float32) uint32 {
+	scan = func(chunk, table []byte, s scanning, out *[ChunkRows]float32) uint32 {
 		_ = chunk[len(table)+3*4*ChunkRows-1]
-		return scanNEON(&chunk[0], &table[0], len(table)/32, s, out)
+		return scanNEON(&chunk[0], &table[0], len(table)/32, &s, out)
 	}
 	dotWide = func(row []int8, q []int16) int32 {
 		_ = row[len(q)-1]

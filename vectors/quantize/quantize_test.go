@@ -239,7 +239,7 @@ func compare(t *testing.T, seed []byte, d int) {
 	Fill(chunk, w, 29)
 	s := scanning{scale: 0.001, offset: -3, base: 20, width: 1.5, limit: float32(next())}
 	var a, b [ChunkRows]float32
-	got, want := scan(chunk, plain, &s, &a), scanPlain(chunk, plain, &s, &b)
+	got, want := scan(chunk, plain, s, &a), scanPlain(chunk, plain, s, &b)
 	for i := range 29 {
 		near := math.Abs(float64(a[i]-b[i])) <= 2e-2
 		if !near || (got^want)>>i&1 != 0 && math.Abs(float64(a[i]-s.limit)) > 2e-2 {
@@ -358,5 +358,22 @@ func BenchmarkKernels(b *testing.B) {
 				e.Encode(v, 1, to)
 			}
 		})
+	}
+}
+
+func TestAScanTakesNoMemory(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 10))
+	centroid := randomVector(rng, 384, nil, 1)
+	n := encode(distance.Euclidean, centroid, [][]float32{randomVector(rng, 384, centroid, 1)})
+	var q Query
+	q.Reset(distance.Euclidean, randomVector(rng, 384, centroid, 1))
+	probe := q.At(centroid)
+	var lower [ChunkRows]float32
+	some := testing.AllocsPerRun(100, func() {
+		probe.Scan(n.chunk(0), 2, 0, &lower)
+		probe.Wide(n.wide[:n.width], n.add[0], n.mul[0])
+	})
+	if some > 0 {
+		t.Errorf("each takes memory %v times", some)
 	}
 }

@@ -139,7 +139,7 @@ func (p *Probe) Scan(chunk []byte, width, limit float32, out *[ChunkRows]float32
 	q := p.q
 	s := scanning{scale: q.scale, offset: q.offset, base: p.base, limit: limit}
 	s.width = width * (p.distance + q.noise)
-	return scan(chunk, q.table, &s, out)
+	return scan(chunk, q.table, s, out)
 }
 
 // scanning is what a scan kernel needs of a probe; assembly knows its layout.
