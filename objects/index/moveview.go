@@ -26,11 +26,25 @@ func (l *Local) MoveView(ctx context.Context) error {
 		return err
 	}
 	defer l.gate.leave()
-	old, _, err := l.views.current()
-	if err != nil || old == nil || l.places.holds(l.opts.FS.PathDir(old.opts.Dir)) {
-		return err
+	for {
+		old, err := l.view(ctx)
+		if err != nil || l.places.holds(l.opts.FS.PathDir(old.opts.Dir)) {
+			return err
+		}
+		if err := l.moveFrom(ctx, old); !errors.Is(err, errViewFailed) {
+			return err
+		}
 	}
+}
+
+// errViewFailed: the view that was to be moved failed meanwhile. The one that is made in its place lies elsewhere.
+var errViewFailed = errors.New("it failed meanwhile")
+
+func (l *Local) moveFrom(ctx context.Context, old *Machine) error {
 	m, err := l.another(ctx)
+	if now, _, _ := l.views.current(); err != nil && now != old {
+		return errViewFailed // what was made in its place may have taken the folder
+	}
 	if err != nil {
 		return fmt.Errorf("move the index's view off %s: %w", old.opts.Dir, err)
 	}
@@ -80,8 +94,12 @@ func (l *Local) another(ctx context.Context) (*Machine, error) {
 func (l *Local) replaceView(ctx context.Context, old, m *Machine) error {
 	done := make(chan error, 1)
 	errand := func() {
-		if now, _, _ := l.views.current(); now != old || old.Failure() != nil || l.sequencer.open {
-			done <- errors.New("it failed meanwhile")
+		if err := l.sequencer.ready(ctx); err != nil {
+			done <- err
+			return
+		}
+		if now, _, _ := l.views.current(); now != old {
+			done <- errViewFailed
 			return
 		}
 		if _, err := l.catchUp(ctx, m); err != nil {

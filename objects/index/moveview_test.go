@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -137,4 +138,26 @@ func TestTheEndOfAMoveLeavesALaterViewAlone(t *testing.T) {
 	again := m.s.open(t)
 	defer closed(t, again)
 	m.s.wantWhole(t, again)
+}
+
+// The view fails while the one that is to follow it is made: what is made in its place lies where it may, and the move is done.
+func TestAViewThatFailsWhileItMovesHasMoved(t *testing.T) {
+	m := newMoving(t)
+	defer closed(t, m.Local)
+	var failed atomic.Bool
+	hosttest.DiskOf(m.s.host).SetFault(func(op hosttest.Op) error {
+		if strings.HasPrefix(op.Path, "b/index/") && !failed.Swap(true) {
+			m.FailView("a/index", errors.New("its drive is gone"))
+			<-m.serves
+		}
+		return nil
+	})
+	m.SetDirs([]string{"b/index"})
+	if err := m.MoveView(background); err != nil {
+		t.Fatal(err)
+	}
+	if dir := m.ViewDir(); !strings.HasPrefix(dir, "b/index/") {
+		t.Errorf("the view is in %s", dir)
+	}
+	m.s.wantWhole(t, m)
 }

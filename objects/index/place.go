@@ -26,12 +26,13 @@ var ErrView = errors.New("index: no folder can hold the view")
 type places struct {
 	fs host.FS
 
-	mu   sync.Mutex // never held across I/O
-	dirs []string
+	mu    sync.Mutex // never held across I/O
+	dirs  []string
+	given map[string]int // by place: the last number that a view was given
 }
 
 func (p *places) init(fs host.FS, dirs []string) {
-	p.fs = fs
+	p.fs, p.given = fs, map[string]int{}
 	p.set(dirs)
 }
 
@@ -68,12 +69,17 @@ func (p *places) numbers(dir string) []int {
 	return numbers
 }
 
-// fresh is a folder for a new view in a place.
+// fresh is a folder for a new view in a place. It is given once: two views may be made at the same time, one that
+// follows a failed one, and one that follows what was to be moved.
 func (p *places) fresh(dir string) string {
-	number := 1
-	for _, n := range p.numbers(dir) {
+	there := p.numbers(dir)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	number := p.given[dir] + 1
+	for _, n := range there {
 		number = max(number, n+1)
 	}
+	p.given[dir] = number
 	return p.path(dir, number)
 }
 
