@@ -48,6 +48,7 @@ func (w *writer) nextExtent(need int64) (*extent, error) {
 func (w *writer) begin(e *extent) {
 	e.class, e.base, e.order, e.before, e.previous = w.class, w.next, w.next, w.acked, w.latest
 	e.used, e.proven, e.records, e.active = firstRecord, 0, 0, true
+	e.rotten = w.drive.rotten
 }
 
 // enter lets readers find an extent.

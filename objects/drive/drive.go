@@ -91,6 +91,7 @@ type Drive struct {
 
 	mu       sync.RWMutex // guards all below; never held across I/O
 	extents  map[uint32]*extent
+	rotten   []uint32 // extents that told nothing of themselves at Open
 	highest  uint32   // number ever used; its file stays, as a stub at least, so that no number returns
 	stubs    []uint32 // extents without records, to be unlinked once a higher one exists
 	failures int      // groups, since the last that went well

@@ -21,6 +21,7 @@ const (
 	sealMagic    = "TSEA"
 	extentSuffix = ".extent"
 	firstRecord  = SectorBytes // offset of the first record
+	rottenMax    = 100
 )
 
 // extent is one file of records.
@@ -28,12 +29,17 @@ type extent struct {
 	number     uint32
 	generation uint32
 	class      Class
-	base       uint64 // sequence of the first record; 0: not known, the header is rotten
-	before     uint64 // highest sequence of the class that was acknowledged when the extent was made
-	previous   uint32 // number of the extent of the class before this one in the session; 0: none
-	fixed      bool   // of format 2
-	size       int64  // where fixed: of the file
-	order      uint64 // by which extents of a class are in the order of writing
+	base       uint64   // sequence of the first record; 0: not known, the header is rotten
+	before     uint64   // highest sequence of the class that was acknowledged when the extent was made
+	previous   uint32   // number of the extent of the class before this one in the session; 0: none
+	rotten     []uint32 // extents that told nothing of themselves when the session began
+	fixed      bool     // of format 2
+	size       int64    // where fixed: of the file
+	order      uint64   // by which extents of a class are in the order of writing
+
+	// until is, of an extent that told nothing of itself, a session that began when it was so already:
+	// what it held is older. 0: not known.
+	until uint64
 
 	// Guarded by Drive.mu.
 	used    int64  // end of what counts: records beyond were never acknowledged
@@ -96,7 +102,10 @@ const sessionShift = 40
 //	4  2  format, 1 or 2        16 16  drive
 //	6  1  class; 0: free        32  8  sequence of the first record; its upper 24 bits are the session
 //	7  1  flags, zero          40  8  highest sequence of the class acknowledged before
-//	8  4  number              508  4  CRC-32C of [0,508), piece 0xfffffffe
+//	8  4  number               48  4  number of the extent of the class before this one in the session
+//	52  4  count of what follows
+//	56  …  numbers of extents that told nothing of themselves when the session began, rottenMax at most
+//	508 4  CRC-32C of [0,508), piece 0xfffffffe
 func encodeExtent(e *extent, drive ID) []byte {
 	b := make([]byte, SectorBytes)
 	copy(b, extentMagic)
@@ -108,6 +117,11 @@ func encodeExtent(e *extent, drive ID) []byte {
 	binary.LittleEndian.PutUint64(b[32:], e.base)
 	binary.LittleEndian.PutUint64(b[40:], e.before)
 	binary.LittleEndian.PutUint32(b[48:], e.previous)
+	listed := e.rotten[:min(len(e.rotten), rottenMax)]
+	binary.LittleEndian.PutUint32(b[52:], uint32(len(listed)))
+	for i, n := range listed {
+		binary.LittleEndian.PutUint32(b[56+4*i:], n)
+	}
 	sealSector(b, e.place(drive, 0), pieceOfExtent)
 	return b
 }
@@ -131,6 +145,9 @@ func decodeExtent(b []byte, drive ID, number uint32) (*extent, error) {
 	v := binary.LittleEndian.Uint16(b[4:])
 	if v != formatGrown && v != formatFixed {
 		return nil, &FormatVersionError{File: e.name(), Found: uint32(v), Understood: formatFixed}
+	}
+	for i := range min(binary.LittleEndian.Uint32(b[52:]), rottenMax) {
+		e.rotten = append(e.rotten, binary.LittleEndian.Uint32(b[56+4*i:]))
 	}
 	e.fixed, e.order = v == formatFixed, e.base
 	return e, nil

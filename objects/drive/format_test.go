@@ -61,7 +61,7 @@ func annotate(out *strings.Builder, title string, b []byte, fields ...field) {
 var goldenDrive = ID{0xd0, 0xd1, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8, 0xd9, 0xda, 0xdb, 0xdc, 0xdd, 0xde, 0xdf}
 
 func goldenExtent() *extent {
-	return &extent{number: 7, generation: 2, class: Small, base: 5<<sessionShift | 1, before: 4, previous: 6}
+	return &extent{number: 7, generation: 2, class: Small, base: 5<<sessionShift | 1, before: 4, previous: 6, rotten: []uint32{3, 5}}
 }
 
 func TestFormatsOnDiskAreAsDocumented(t *testing.T) {
@@ -76,7 +76,7 @@ func TestFormatsOnDiskAreAsDocumented(t *testing.T) {
 	e := goldenExtent()
 	annotate(&out, "extent header", encodeExtent(e, goldenDrive), field{4, "magic"}, field{2, "format"}, field{1, "class"}, field{1, "flags"},
 		field{4, "number"}, field{4, "generation"}, field{16, "drive"}, field{8, "first sequence"}, field{8, "acknowledged before"},
-		field{4, "class's extent before"}, field{456, "zero"}, field{4, "CRC-32C"})
+		field{4, "class's extent before"}, field{4, "unreadable ones"}, field{4, "one of them"}, field{4, "one of them"}, field{444, "zero"}, field{4, "CRC-32C"})
 
 	h := head{class: Small, sequence: e.base, acknowledged: 4, identity: Identity{Stripe: [16]byte{0xa0, 15: 0xaf}, Shard: 9}}
 	annotate(&out, "record header, payload of 5 bytes at 68", appendHead(nil, e.place(goldenDrive, 1024), h, []byte("bytes")), headFields(1)...)
@@ -88,7 +88,7 @@ func TestFormatsOnDiskAreAsDocumented(t *testing.T) {
 	e.fixed, e.size = true, 4096
 	annotate(&out, "extent header of fixed size", encodeExtent(e, goldenDrive), field{4, "magic"}, field{2, "format"}, field{1, "class"}, field{1, "flags"},
 		field{4, "number"}, field{4, "generation"}, field{16, "drive"}, field{8, "first sequence"}, field{8, "acknowledged before"},
-		field{4, "class's extent before"}, field{456, "zero"}, field{4, "CRC-32C"})
+		field{4, "class's extent before"}, field{4, "unreadable ones"}, field{4, "one of them"}, field{4, "one of them"}, field{444, "zero"}, field{4, "CRC-32C"})
 	annotate(&out, "seal of fixed size", encodeSeal(seal{end: 1536, proven: e.base, records: 1}, e, goldenDrive, e.limit()), field{4, "magic"}, field{2, "format"}, field{1, "class"},
 		field{1, "zero"}, field{8, "end of the records"}, field{8, "offset of this sector"}, field{8, "highest acknowledged sequence"}, field{8, "records"}, field{468, "zero"}, field{4, "CRC-32C"})
 	golden(t, "format.golden", out.String())

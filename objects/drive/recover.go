@@ -29,6 +29,7 @@ func (d *Drive) recoverExtents() (session uint64, err error) {
 			floors[at] = max(floors[at], f.before)
 		}
 	}
+	d.noteRotten(all)
 	if len(numbers) > 0 {
 		d.highest = numbers[len(numbers)-1]
 	}
@@ -37,6 +38,25 @@ func (d *Drive) recoverExtents() (session uint64, err error) {
 		return 0, fmt.Errorf("drive was opened %d times, the limit", session)
 	}
 	return session, nil
+}
+
+// noteRotten lists the extents that tell nothing of themselves, for the headers of those that will be made, and takes from such
+// headers since when they do so.
+func (d *Drive) noteRotten(all []extentFile) {
+	since := map[uint32]uint64{}
+	for _, f := range all {
+		for _, n := range f.rotten {
+			if s := f.base >> sessionShift; since[n] == 0 || s < since[n] {
+				since[n] = s
+			}
+		}
+	}
+	for _, f := range all {
+		if f.unread != nil && errors.Is(f.unread, ErrCorrupt) {
+			d.rotten = append(d.rotten, f.number)
+			f.until = since[f.number]
+		}
+	}
 }
 
 // link names an extent of a class by what a later one says of it. A number may have

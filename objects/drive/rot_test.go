@@ -3,6 +3,7 @@ package drive_test
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -282,5 +283,30 @@ func TestRottenExtentHeaderLeavesItsRecordsReadable(t *testing.T) {
 	}
 	if b := add(t, d, drive.Small, record(3, 1)); b[0].Extent == 1 {
 		t.Error("its number was given again")
+	}
+}
+
+// An extent that tells nothing of itself is named by the extents of later sessions: what it held is older than they are.
+func TestAnUnreadableExtentIsKnownToBeOlderThanLaterSessions(t *testing.T) {
+	h, d := fresh(t, small)
+	for n, want := range [][]uint64{nil, {0}, {1}, {1}} { // the second session knows of no first one
+		if n > 0 {
+			d = reopen(t, h, small)
+		}
+		_, bad := scan(t, d, drive.Journal)
+		var got []uint64
+		for _, f := range bad {
+			got = append(got, f.Session)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("session %d: unreadable since %v, want %v", n+1, got, want)
+		}
+		add(t, d, drive.Journal, record(n, 600))
+		must(t, d.Close())
+		if n == 0 {
+			info, err := h.FS.Stat(firstExtent)
+			must(t, err)
+			hosttest.DiskOf(h).Corrupt(firstExtent, 0, info.Size())
+		}
 	}
 }

@@ -18,6 +18,9 @@ type Found struct {
 	// Err: there were acknowledged records here, and they do not verify or cannot be
 	// read. Identity and Sequence are set where the header still tells them.
 	Err error
+	// Session of the drive in which the record was written. Of an extent that tells nothing of itself, Address.Sector is 0, and
+	// what it held was written in sessions before this one; 0: nobody knows when.
+	Session uint64
 }
 
 // Scan yields every record of a class in the order of writing, verified. It goes on
@@ -42,7 +45,7 @@ func (d *Drive) snapshot(class Class) []extent {
 	var out []extent
 	for _, e := range d.extents {
 		if e.class == class || e.unread != nil {
-			out = append(out, extent{number: e.number, generation: e.generation, class: e.class, base: e.base, order: e.order, used: e.used, proven: e.proven, unread: e.unread})
+			out = append(out, extent{number: e.number, generation: e.generation, class: e.class, base: e.base, order: e.order, used: e.used, proven: e.proven, unread: e.unread, until: e.until})
 		}
 	}
 	slices.SortFunc(out, func(a, b extent) int {
@@ -54,7 +57,7 @@ func (d *Drive) snapshot(class Class) []extent {
 // scanExtent reports whether the scan goes on.
 func (d *Drive) scanExtent(ctx context.Context, e *extent, buffer *[]byte, yield func(Found, error) bool) bool {
 	if e.unread != nil {
-		return yield(Found{Address: e.address(0), Err: e.unread}, nil)
+		return yield(Found{Address: e.address(0), Err: e.unread, Session: e.until}, nil)
 	}
 	h, err := d.files.acquire(e.number)
 	if err != nil {
@@ -103,7 +106,7 @@ func (d *Drive) found(e *extent, s step, last *uint64) (f Found, counts bool) {
 	f = Found{Address: e.address(s.off), Err: s.err}
 	lost := *last + 1 // the first sequence that may lie here
 	if s.known {
-		f.Identity, f.Sequence = s.head.identity, s.head.sequence
+		f.Identity, f.Sequence, f.Session = s.head.identity, s.head.sequence, s.head.sequence>>sessionShift
 		lost, *last = s.head.sequence, s.head.sequence
 	}
 	if s.err == nil {

@@ -338,3 +338,63 @@ func harm(t *testing.T, h *host.Host, victim int, rot bool) {
 		}
 	}
 }
+
+// An extent of the first session tells nothing any more, not even whether it was the journal's. Once there was a session
+// since, what it held is known to be older than what the drive holds of that one: its copy is proof of the journal's end, and the
+// loss of the other drive is survived. Where it may have held the end, the journal is refused.
+func TestAnExtentThatWasUnreadableBeforeHidesNoEnd(t *testing.T) {
+	must := func(t *testing.T, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, before := range []bool{true, false} {
+		h := hosttest.New(3)
+		for i := range 2 {
+			must(t, formatDrive(h, i))
+		}
+		session := func(isNew bool, work func(j *Journal), without ...int) error {
+			r, err := openRack(h, 2, 1, without...)
+			must(t, err)
+			defer r.close()
+			o := r.options()
+			o.New = isNew
+			j, err := Open(background, o)
+			if err != nil {
+				return err
+			}
+			work(j)
+			return j.Close()
+		}
+		blind := func() { // the newest extent of the first drive
+			dir := h.FS.PathJoin(folder(0), "extents")
+			names, err := h.FS.List(dir)
+			must(t, err)
+			slices.Sort(names)
+			path := h.FS.PathJoin(dir, names[len(names)-1])
+			info, err := h.FS.Stat(path)
+			must(t, err)
+			hosttest.DiskOf(h).Corrupt(path, 0, info.Size())
+		}
+		must(t, session(true, func(*Journal) {}))
+		if before {
+			blind()
+		}
+		must(t, session(false, func(j *Journal) { appendAll(t, j, "a", "b") }))
+		if !before {
+			blind()
+		}
+		err := session(false, func(j *Journal) {
+			if got := contents(t, j, 0); got != "a b " {
+				t.Errorf("there is %q", got)
+			}
+		}, 1)
+		if before && err != nil {
+			t.Errorf("unreadable since before the epoch began: %v", err)
+		}
+		if !before && !errors.Is(err, ErrLost) {
+			t.Errorf("what may have held the end is unreadable, and the journal opened: %v", err)
+		}
+	}
+}

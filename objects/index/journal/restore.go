@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"github.com/tarnlake/tarn/objects/drive"
@@ -183,24 +184,32 @@ func (j *Journal) watch(progress *atomic.Int64, late chan struct{}) (stop func()
 
 func scanDrive(ctx context.Context, d Drive, s State, progress *atomic.Int64) scanned {
 	out := scanned{drive: d}
-	unread := false
+	var latest uint64  // session of the drive in which it was told last of the epoch
+	var until []uint64 // before which sessions extents were written that cannot be read
 	for f, err := range d.Scan(ctx, drive.Journal) {
 		progress.Add(1)
 		if err != nil {
 			out.rotten, out.open = out.rotten+1, true
 			return out
 		}
-		out.take(f, s)
-		unread = unread || f.Err != nil && f.Address.Sector == 0 // a whole extent: nobody knows what it held
+		if f.Err != nil && f.Address.Sector == 0 { // a whole extent
+			out.rotten++
+			until = append(until, f.Session)
+			continue
+		}
+		if out.take(f, s) {
+			latest = f.Session
+		}
 	}
-	out.open = out.open || unread
+	unknown := func(session uint64) bool { return session == 0 || session > latest } // it may have held what comes after
+	out.open = out.open || slices.ContainsFunc(until, unknown)
 	return out
 }
 
-// take enters what lies next on the drive, if it is the epoch's or may be.
-func (c *scanned) take(f drive.Found, s State) {
+// take enters what lies next on the drive, if it is the epoch's or may be, and reports whether it is.
+func (c *scanned) take(f drive.Found, s State) bool {
 	if f.Identity.Stripe != s.ID && f.Identity != (drive.Identity{}) {
-		return
+		return false
 	}
 	var h header
 	err := f.Err
@@ -209,7 +218,8 @@ func (c *scanned) take(f drive.Found, s State) {
 	}
 	if c.open = err != nil || h.epoch != s.Epoch; c.open {
 		c.rotten++
-		return
+		return false
 	}
 	c.records = append(c.records, found{h, f.Address})
+	return true
 }
