@@ -101,6 +101,9 @@ func (o *oracle) check() {
 		return // their fate stays open
 	}
 	o.acked, o.maybe = all[:have], nil
+	if _, _, sealed := o.j.Epoch(); sealed != nil {
+		o.maybe = all[have:] // a drive that is away may have them, and bring them back
+	}
 }
 
 func collect(j *Journal, after uint64) (all []index.LogEntry, err error) {
