@@ -2,6 +2,8 @@ package vectors
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/tarnlake/tarn/vectors/distance"
 	"github.com/tarnlake/tarn/vectors/navigate"
@@ -34,34 +36,84 @@ const placeRounds = 3
 
 // placeTail finds where the rows that are not folded will wait.
 func (s *stepping) placeTail(ctx context.Context, file *segmentFile) (*tailPlaces, error) {
-	atlas := navigate.NewAtlas(s.centroids, s.placed.cells)
+	r := s.rehouse()
+	defer r.release()
 	t := &tailPlaces{file: file, of: map[*push][]uint32{}}
 	for _, p := range s.pushes {
 		t.of[p] = nil
 	}
 	for range placeRounds {
-		for _, p := range s.o.moment().tail {
-			if _, known := t.of[p]; known || p.block == nil {
-				continue
+		tail, waiting := s.o.waiting()
+		fresh := map[*push][]uint32{}
+		for _, p := range tail {
+			if _, known := t.of[p]; !known && p.block != nil {
+				fresh[p] = make([]uint32, p.rows())
 			}
+		}
+		for id, refs := range waiting {
+			for _, ref := range refs {
+				if places := fresh[ref.push]; places != nil {
+					places[ref.row] = id
+				}
+			}
+		}
+		for p, places := range fresh {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
-			t.of[p] = placesIn(&s.o.rec.spec, atlas, p)
+			r.move(p, places)
+			t.of[p] = places
 		}
 	}
 	return t, nil
 }
 
-func placesIn(spec *Spec, atlas *navigate.Atlas, p *push) []uint32 {
-	f := newFinder()
-	defer f.release()
-	ids := make([]uint32, p.rows())
-	for i := range ids {
-		home, _ := f.place(spec, atlas, directed(spec, p.block.Vector(i), p.block.Inverse(i)))
-		ids[i] = atlas.Centroids().IDs()[home]
+// waiting are the pushes of the tail, and where their rows wait now.
+func (o *opened) waiting() ([]*push, map[uint32][]ref) {
+	o.mu.RLock()
+	defer o.mu.RUnlock()
+	return slices.Clip(o.mu.view.tail), maps.Clone(o.mu.view.deltas)
+}
+
+// rehousing finds anew where rows of the tail wait, once a step has made, moved and removed neighbourhoods.
+type rehousing struct {
+	*finder
+	spec    *Spec
+	atlas   *navigate.Atlas
+	homes   map[uint32]*home
+	seq     uint64              // floor of those that the step made or moved
+	changed *navigate.Centroids // these; nil: there are none
+	scratch []float32
+}
+
+func (s *stepping) rehouse() *rehousing {
+	changed := maps.Clone(s.homes)
+	maps.DeleteFunc(changed, func(_ uint32, h *home) bool { return h.floor != s.seq })
+	r := &rehousing{finder: newFinder(), spec: &s.o.rec.spec, atlas: navigate.NewAtlas(s.centroids, s.placed.cells), homes: s.homes, seq: s.seq}
+	if r.changed = gatherCentroids(r.spec, changed); r.changed != nil {
+		r.scratch = make([]float32, r.changed.Len())
 	}
-	return ids
+	return r
+}
+
+// move takes the neighbourhoods that the rows of a push wait in, 0 where that is not known, to those that they will wait in. All but
+// those that wait in or near to one that was changed stay, so that a step costs the same however many others there are.
+func (r *rehousing) move(p *push, places []uint32) {
+	for i, id := range places {
+		v := directed(r.spec, p.block.Vector(i), p.block.Inverse(i))
+		if !r.stays(v, r.homes[id]) {
+			home, _ := r.place(r.spec, r.atlas, v)
+			places[i] = r.atlas.Centroids().IDs()[home]
+		}
+	}
+}
+
+// stays reports whether a row's neighbourhood is as it was, and none of those that were changed is nearer.
+func (r *rehousing) stays(v []float32, own *home) bool {
+	if own == nil || own.floor == r.seq {
+		return false
+	}
+	return r.changed == nil || distance.L2(v, own.centroid) <= distance.L2(v, r.homes[r.changed.Nearest(v, r.scratch)].centroid)
 }
 
 // moves reports whether a step makes, moves or removes neighbourhoods.
