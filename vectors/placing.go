@@ -79,7 +79,7 @@ func (s *stepping) place(ctx context.Context) (*placing, error) {
 	if err := p.shapeAll(ctx, anew); err != nil {
 		return nil, err
 	}
-	p.centroids = gatherCentroids(&s.o.rec.spec, s.homes)
+	p.centroids = gatherCentroids(&s.o.rec.spec, s.homes, p.centroids)
 	p.noteStubborn()
 	return p, nil
 }

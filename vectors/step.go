@@ -145,7 +145,7 @@ func (s *stepping) recentre(ctx context.Context) (useful bool, err error) {
 	if len(s.p.divide) > 0 && !s.p.polish && len(s.homes) == len(s.m.homes) && len(s.gone) == 0 {
 		return false, nil
 	}
-	s.centroids = gatherCentroids(spec, s.homes)
+	s.centroids = gatherCentroids(spec, s.homes, s.m.centroids)
 	return true, nil
 }
 

@@ -90,7 +90,7 @@ func (s *stepping) rehouse() *rehousing {
 	changed := maps.Clone(s.homes)
 	maps.DeleteFunc(changed, func(_ uint32, h *home) bool { return h.floor != s.seq })
 	r := &rehousing{finder: newFinder(), spec: &s.o.rec.spec, atlas: navigate.NewAtlas(s.centroids, s.placed.cells), homes: s.homes, seq: s.seq}
-	if r.changed = gatherCentroids(r.spec, changed); r.changed != nil {
+	if r.changed = gatherCentroids(r.spec, changed, nil); r.changed != nil {
 		r.scratch = make([]float32, r.changed.Len())
 	}
 	return r

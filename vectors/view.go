@@ -236,13 +236,14 @@ func (n *view) takeHomes(spec *Spec, d *delta) map[uint32]bool {
 		moved[id] = moved[id] || n.homes[id] == nil
 	}
 	if len(moved) > 0 {
-		n.centroids = gatherCentroids(spec, n.homes)
+		n.centroids = gatherCentroids(spec, n.homes, n.centroids)
 	}
 	moved[0] = true // where rows wait as long as there is no centroid
 	return moved
 }
 
-func gatherCentroids(spec *Spec, homes map[uint32]*home) *navigate.Centroids {
+// gatherCentroids takes those of neighbourhoods; old are others, many of which may be the same, or nil.
+func gatherCentroids(spec *Spec, homes map[uint32]*home, old *navigate.Centroids) *navigate.Centroids {
 	if len(homes) == 0 {
 		return nil
 	}
@@ -251,7 +252,7 @@ func gatherCentroids(spec *Spec, homes map[uint32]*home) *navigate.Centroids {
 	for _, id := range ids {
 		rows = append(rows, homes[id].centroid...)
 	}
-	return navigate.New(spec.Metric, spec.Dimension, ids, rows)
+	return navigate.After(old, spec.Metric, spec.Dimension, ids, rows)
 }
 
 // settle finds the blocks of every neighbourhood.

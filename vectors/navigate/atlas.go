@@ -63,7 +63,11 @@ type Within interface {
 // Search finds the places nearest to a query. Its memory is used again by the next one; it belongs to one
 // goroutine.
 type Search struct {
-	dots   []float32 // of the query with each centroid
+	dots   []float32 // of the query with each centroid: by dot
+	marks  []uint32  // by centroid: the serial of the search that found its dot
+	serial uint32
+	some   bool      // only dots that are marked are known
+	ends   []float32 // lower ends of estimates, by slot of the chart
 	lower  [quantize.ChunkRows]float32
 	homes  []uint64
 	looked int // of homes
@@ -84,11 +88,7 @@ func (s *Search) Nearest(a *Atlas, q *quantize.Query, n int) []Place {
 
 // NearestIn is Nearest of what is within; nil: of all. Fewer than n come only where no more are.
 func (s *Search) NearestIn(a *Atlas, q *quantize.Query, n int, in Within) []Place {
-	s.rank(a.centroids, q, a.centroids.metric == distance.DotProduct)
-	if in != nil {
-		s.pass(in)
-	}
-	homes := s.firstHomes(n + HomesAround)
+	homes := s.nearHomes(a, q, n+HomesAround, in)
 	s.found, s.limit = s.found[:0], float32(math.Inf(1))
 	most := most(n)
 	for _, h := range homes {
@@ -107,6 +107,18 @@ func (s *Search) NearestIn(a *Atlas, q *quantize.Query, n int, in Within) []Plac
 	s.score(a, q)
 	s.cut(n)
 	return s.ordered()
+}
+
+// nearHomes puts the n nearest neighbourhoods in order.
+func (s *Search) nearHomes(a *Atlas, q *quantize.Query, n int, in Within) []uint64 {
+	if in == nil && a.centroids.charts(n) {
+		return s.charted(a, q, n)
+	}
+	s.rank(a.centroids, q, a.centroids.metric == distance.DotProduct)
+	if in != nil {
+		s.pass(in)
+	}
+	return s.firstHomes(n)
 }
 
 func (s *Search) estimate(c *quantize.Cells, p *quantize.Probe, home int, cells uint64, most int) {
@@ -189,13 +201,22 @@ func (s *Search) Passed(than int) iter.Seq[int] {
 // Gather is the place to which a vector belongs: the nearest by euclidean distance, or by angle under
 // Cosine. Under DotProduct the Place's score is not one.
 func (s *Search) Gather(a *Atlas, q *quantize.Query) Place {
+	homes := s.gatherHomes(a, q, 1+HomesAround)
 	s.found, s.limit = s.found[:0], float32(math.Inf(1))
-	s.rank(a.centroids, q, false)
-	for _, h := range s.firstHomes(1 + HomesAround) {
+	for _, h := range homes {
 		s.gatherHome(a, q, int(uint32(h)), scoreOf(uint32(h>>32)))
 	}
 	s.cut(1)
 	return Place{s.found[0]}
+}
+
+// gatherHomes is nearHomes by euclidean distance, whatever the metric.
+func (s *Search) gatherHomes(a *Atlas, q *quantize.Query, n int) []uint64 {
+	if a.centroids.metric != distance.DotProduct {
+		return s.nearHomes(a, q, n, nil)
+	}
+	s.rank(a.centroids, q, false)
+	return s.firstHomes(n)
 }
 
 // Cell is that of cells to which a vector belongs.
@@ -231,6 +252,7 @@ func (s *Search) gatherHome(a *Atlas, q *quantize.Query, home int, score float32
 
 // rank scores neighbourhoods: score above, place among the centroids below.
 func (s *Search) rank(c *Centroids, q *quantize.Query, byProduct bool) {
+	s.some = false
 	s.dots = slices.Grow(s.dots[:0], c.Len())[:c.Len()]
 	s.homes = slices.Grow(s.homes[:0], c.Len())[:c.Len()]
 	distance.DotRows(q.Vector(), c.rows, s.dots)
@@ -298,7 +320,7 @@ func (a *Atlas) ofHome(q *quantize.Query, score float32) float32 {
 
 // probeHome is a query at the centroid of a neighbourhood.
 func (s *Search) probeHome(a *Atlas, q *quantize.Query, home int) quantize.Probe {
-	return q.Away(2*(a.centroids.halves[home]-s.dots[home]) + q.Square())
+	return q.Away(2*(a.centroids.halves[home]-s.dot(a.centroids, q, home)) + q.Square())
 }
 
 // Probe is a query at a place.

@@ -11,6 +11,7 @@ type Centroids struct {
 	ids    []uint32  // of the neighbourhoods
 	rows   []float32 // [len(ids)][dim], row major; of length 1 under Cosine
 	halves []float32 // half the squared length of each row
+	chart  *chart    // nil: there are few
 }
 
 // New takes over ids and rows.

@@ -74,6 +74,12 @@ func (e *Encoder) EncodeWide(v []float32, inverse float32, to []int8) (wideAdd, 
 	return f.wideAdd, f.wideMul * roundTo(e.residual, w.most, to)
 }
 
+// EncodeSigns is Encode for place at of a chunk alone.
+func (e *Encoder) EncodeSigns(v []float32, inverse float32, chunk []byte, at int) {
+	w, half := e.weigh(v, inverse)
+	e.put(&w, half, chunk, at)
+}
+
 // weigh turns a row and takes the point away, and sums up what the factors need.
 func (e *Encoder) weigh(v []float32, inverse float32) (w weights, half float32) {
 	scale := float32(1)
