@@ -233,6 +233,26 @@ func (c *recovery) goOn(p *point, s *objects.Store, h *host.Host, got string, r 
 	}
 }
 
+// lives of worlds side by side, counted.
+type lives struct {
+	worlds atomic.Int64 // begun
+
+	mu       sync.Mutex
+	requests int
+	packed   int64
+	arranged map[string]int
+}
+
+func (l *lives) add(w *world) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.requests += len(w.log)
+	l.packed += w.packed
+	for kind, n := range w.layout.done {
+		l.arranged[kind] += n
+	}
+}
+
 // A power cut at any moment, further drives lost with it, loses nothing that was
 // answered, tears nothing, and leaves a store that goes on.
 func TestNoPowerCutLosesOrTearsAnything(t *testing.T) {
@@ -249,29 +269,32 @@ func TestNoPowerCutLosesOrTearsAnything(t *testing.T) {
 			})
 		})
 	}
-	begun, worlds, requests, packed, arranged := time.Now(), 0, 0, int64(0), map[string]int{}
+	begun, lives := time.Now(), &lives{arranged: map[string]int{}}
 	func() {
 		defer workers.Wait()
 		defer close(points.quit)
-		for ; c.points.Load() < target && !t.Failed(); worlds++ {
-			w := newWorld(t, seed+int64(worlds), points)
-			for range 60 {
-				if c.points.Load() < target && !t.Failed() {
-					w.live()
-					requests++
-				}
+		t.Run("worlds", func(t *testing.T) {
+			for n := range runtime.GOMAXPROCS(0) {
+				t.Run(fmt.Sprint("lane ", n), func(lane *testing.T) {
+					lane.Parallel()
+					for c.points.Load() < target && !t.Failed() {
+						w := newWorld(lane, seed+lives.worlds.Add(1)-1, points)
+						for range 60 {
+							if c.points.Load() < target && !t.Failed() {
+								w.live()
+							}
+						}
+						w.end()
+						lives.add(w)
+						if soaking() {
+							lane.Logf("world %d ended at %d power cuts, %v", w.seed, c.points.Load(), time.Since(begun).Round(time.Second))
+						}
+					}
+				})
 			}
-			w.end()
-			packed += w.packed
-			for kind, n := range w.layout.done {
-				arranged[kind] += n
-			}
-			if soaking() {
-				t.Logf("world %d ended at %d power cuts, %v", w.seed, c.points.Load(), time.Since(begun).Round(time.Second))
-			}
-		}
+		})
 	}()
 	took := time.Since(begun)
 	t.Logf("%d power cuts (%d of them in a recovery, %d with %d more drives lost or rotten) in %d requests of %d worlds; %d stripes packed, %d cuts with such alive, %d repairs; drives: %v; %.0f/s",
-		c.points.Load(), c.cutAgain.Load(), c.worse.Load(), parity, requests, worlds, packed, c.shared.Load(), c.mended.Load(), arranged, float64(c.points.Load())/took.Seconds())
+		c.points.Load(), c.cutAgain.Load(), c.worse.Load(), parity, lives.requests, lives.worlds.Load(), lives.packed, c.shared.Load(), c.mended.Load(), lives.arranged, float64(c.points.Load())/took.Seconds())
 }
