@@ -12,7 +12,7 @@ import (
 func TestExplainTellsAllThatTheEngineDoes(t *testing.T) {
 	all := explainOf(&vectors.Explain{
 		Neighbourhoods: 1, Cells: 2, Probed: 3, Scanned: 4, Reranked: 5, TextMatches: 6, BytesRead: 7, Rounds: 8, Blocks: 9, CacheHits: 10,
-		Exact: true, Plan: vectors.PlanBitmap, Selected: 11, Recall: 0.5, Took: time.Second,
+		Exact: true, Rounded: true, Plan: vectors.PlanBitmap, Selected: 11, Recall: 0.5, Took: time.Second,
 	}).ProtoReflect()
 	for i := range all.Descriptor().Fields().Len() {
 		if f := all.Descriptor().Fields().Get(i); !all.Has(f) {

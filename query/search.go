@@ -57,7 +57,7 @@ func explainOf(e *vectors.Explain) *tarnv1.Explain {
 		Neighbourhoods: uint32(e.Neighbourhoods), Cells: uint32(e.Cells), Probed: uint32(e.Probed), Scanned: uint64(e.Scanned), Reranked: uint64(e.Reranked),
 		BytesRead: uint64(e.BytesRead), Exact: e.Exact, Recall: e.Recall, Micros: float64(e.Took.Nanoseconds()) / 1000,
 		Plan: string(e.Plan), Selected: uint64(e.Selected), TextMatches: uint64(e.TextMatches),
-		Blocks: uint64(e.Blocks), CacheHits: uint64(e.CacheHits), Rounds: uint32(e.Rounds),
+		Blocks: uint64(e.Blocks), CacheHits: uint64(e.CacheHits), Rounds: uint32(e.Rounds), Rounded: e.Rounded,
 	}
 }
 
@@ -65,6 +65,10 @@ func (s *vectorService) request(ctx context.Context, bucket, index string, req *
 	r := vectors.Request{
 		TopK: int(req.TopK), Probes: int(req.Probes), Exact: req.Exact,
 		ReturnMetadata: req.WithMetadata, ReturnDistance: true, ReturnValues: req.WithValues, Explain: req.Explain,
+	}
+	var known bool
+	if r.Ranking, known = rankings[req.Ranking]; !known {
+		return r, invalid("ranking", "%d is unknown; known are full and bytes", req.Ranking)
 	}
 	if req.Within != nil {
 		within := float32(*req.Within)
@@ -94,6 +98,10 @@ func (s *vectorService) request(ctx context.Context, bucket, index string, req *
 		}
 	}
 	return r, err
+}
+
+var rankings = map[tarnv1.Ranking]vectors.Ranking{
+	tarnv1.Ranking_RANKING_UNSPECIFIED: vectors.RankingDefault, tarnv1.Ranking_RANKING_FULL: vectors.RankingFull, tarnv1.Ranking_RANKING_BYTES: vectors.RankingBytes,
 }
 
 // filterOf is a filter as the engine reads it.

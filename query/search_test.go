@@ -103,6 +103,12 @@ func TestQuestionsByWordsRangeBatchAndPage(t *testing.T) {
 	if err != nil || !slices.Equal(hitKeys(res.Hits), []string{"k10", "k09", "k11", "k08", "k12"}) || res.More {
 		t.Errorf("within: %v, %v", res, err)
 	}
+	for _, q := range []*tarnv1.QueryRequest{{Exact: true, Ranking: tarnv1.Ranking_RANKING_BYTES}, {Ranking: 9}} {
+		q.Bucket, q.Index, q.Target = "docs", "notes", &tarnv1.QueryRequest_Values{Values: values(10, 0)}
+		if _, err = w.vectors.Query(ctx, q); connect.CodeOf(err) != connect.CodeInvalidArgument || !strings.Contains(err.Error(), "ranking") {
+			t.Errorf("%v: %v", q, err)
+		}
+	}
 	batch, err := w.vectors.QueryBatch(ctx, &tarnv1.QueryBatchRequest{Bucket: "docs", Index: "notes", Queries: []*tarnv1.QueryRequest{
 		{Target: &tarnv1.QueryRequest_Like{Like: "k00"}, TopK: 1}, {Texts: words, Target: &tarnv1.QueryRequest_Values{Values: values(29, 0)}, TopK: 1},
 	}})

@@ -23,6 +23,7 @@ import (
 type cache struct {
 	store    Store
 	bytesMax int64
+	fronts   bool        // nothing else is ever kept
 	lean     atomic.Bool // only the fronts of blocks are kept: whole ones did not fit
 	wishes   chan part   // fronts to be made whole
 	mu       struct {
@@ -53,10 +54,11 @@ type cached struct {
 	err   error
 }
 
-func newCache(s Store, bytesMax int64) *cache {
-	c := &cache{store: s, bytesMax: bytesMax, wishes: make(chan part, wishesMax)}
+func newCache(s Store, bytesMax int64, fronts bool) *cache {
+	c := &cache{store: s, bytesMax: bytesMax, fronts: fronts, wishes: make(chan part, wishesMax)}
 	c.mu.blocks = map[blockName]*cached{}
 	c.mu.recent = list.New()
+	c.lean.Store(fronts)
 	return c
 }
 
@@ -363,7 +365,7 @@ func (c *cache) leave(before, next *view) {
 
 // relax lets whole blocks be kept again where there is much room. It needs mu.
 func (c *cache) relax() {
-	if 2*c.mu.bytes < c.bytesMax {
+	if !c.fronts && 2*c.mu.bytes < c.bytesMax {
 		c.lean.Store(false)
 	}
 }

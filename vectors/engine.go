@@ -18,6 +18,7 @@ type Options struct {
 	Store      Store
 	Rows       RowFiles      // nil: Parquet files in Store
 	CacheBytes int64         // of blocks held in memory; default 1 GiB. Lexicons may take a quarter of it besides
+	Ranking    Ranking       // of queries that do not say; RankingBytes: nothing but the fronts of blocks is kept in memory
 	Idle       time.Duration // after which an unused index leaves memory; default 10 minutes
 	Tuning     Tuning
 	Events     Events
@@ -115,7 +116,7 @@ type indexName struct{ bucket, name string }
 // loaded when they are first used.
 func Open(ctx context.Context, o Options) (*Engine, error) {
 	o.fill()
-	e := &Engine{o: o, host: o.Store.Host(), index: o.Store.Index(), cache: newCache(o.Store, o.CacheBytes), shelf: newShelf(o.CacheBytes / 4), handover: newHandover(), framing: make(chan struct{}, max(1, runtime.NumCPU()/2)), kick: make(chan struct{}, 1)}
+	e := &Engine{o: o, host: o.Store.Host(), index: o.Store.Index(), cache: newCache(o.Store, o.CacheBytes, o.Ranking == RankingBytes), shelf: newShelf(o.CacheBytes / 4), handover: newHandover(), framing: make(chan struct{}, max(1, runtime.NumCPU()/2)), kick: make(chan struct{}, 1)}
 	e.mu.byName = map[indexName]*opened{}
 	e.mu.byInc = map[incarnation]*opened{}
 	e.mu.named = map[string]int{}

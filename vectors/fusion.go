@@ -31,6 +31,10 @@ func (r *Request) validate() error {
 		return invalid("probes", "is %d, must not be negative", r.Probes)
 	case r.Within != nil && (math.IsNaN(float64(*r.Within)) || math.IsInf(float64(*r.Within), 0)):
 		return invalid("within", "is %v, must be finite", *r.Within)
+	case r.Ranking > RankingBytes:
+		return invalid("ranking", "is %d, must be default, full or bytes", r.Ranking)
+	case r.Ranking == RankingBytes && (r.Exact || r.Within != nil):
+		return invalid("ranking", "is bytes beside exact or within, which take full numbers")
 	case r.Within != nil && len(r.Texts) > 0:
 		return invalid("within", "is given beside texts, which know no distance")
 	}

@@ -22,10 +22,39 @@ type Request struct {
 	Filter         []byte   // JSON; nil: all
 	Probes         int      // cells to look into; 0: as many as the index's recall needs
 	Exact          bool     // compare with every vector
+	Ranking        Ranking  // beside Exact, Within and ReturnValues always RankingFull
 	ReturnMetadata bool
 	ReturnDistance bool // a hit has its Distance in any case; this is for the doors
 	ReturnValues   bool
 	Explain        bool // likewise: an answer has its Explain in any case
+}
+
+// Ranking is what the rows that may be in an answer are compared by in the end.
+type Ranking uint8
+
+// The rankings.
+const (
+	RankingDefault Ranking = iota // the engine's, which is RankingFull where its options do not say
+	RankingFull                   // numbers as they were put
+	RankingBytes                  // a byte for each number: nothing but the fronts of blocks is read, and distances are rounded
+)
+
+var rankingNames = []string{RankingDefault: "default", RankingFull: "full", RankingBytes: "bytes"}
+
+func (r Ranking) String() string { return rankingNames[min(int(r), len(rankingNames)-1)] }
+
+// ParseRanking reads "full" or "bytes".
+func ParseRanking(s string) (Ranking, bool) {
+	i := slices.Index(rankingNames, s)
+	return Ranking(max(i, 0)), i > 0
+}
+
+// rounded reports whether the answer is ranked by bytes, where the engine's own way is given.
+func (r *Request) rounded(own Ranking) bool {
+	if r.Exact || r.Within != nil || r.ReturnValues {
+		return false
+	}
+	return r.Ranking == RankingBytes || r.Ranking == RankingDefault && own == RankingBytes
 }
 
 // Hit is one neighbour.
@@ -51,6 +80,7 @@ type Explain struct {
 	Blocks         int64 // of neighbourhoods, that were looked into
 	CacheHits      int64 // of them, found in memory
 	Exact          bool
+	Rounded        bool    // distances are those of the rows' bytes
 	Plan           Plan    // how the filter was applied; "" where there was none
 	Selected       int64   // rows that the filter means, the superseded among them; 0 with PlanDocuments
 	Recall         float64 // the index's last measurement
@@ -123,7 +153,9 @@ func (o *opened) scanFor(ctx context.Context, r *Request, f *filter.Filter) (*sc
 	} else if err := validateValues(spec, values, "queryVector"); err != nil {
 		return nil, err
 	}
-	return newScan(o, distance.NewQuery(spec.Metric, values), f, r.TopK, r.LikeKey), nil
+	s := newScan(o, distance.NewQuery(spec.Metric, values), f, r.TopK, r.LikeKey)
+	s.rounded = r.rounded(o.e.o.Ranking)
+	return s, nil
 }
 
 func (o *opened) like(ctx context.Context, r *Request) ([]float32, error) {
@@ -164,6 +196,7 @@ type scan struct {
 	afar    *afar    // while there are rows to be compared with that were pushed a short while ago
 	matches int      // seen so far that were evaluated and passed
 	needed  int      // matches that end the probing
+	rounded bool     // rows are ranked by their bytes, and not settled by their numbers
 	worth   float64  // of a look into a cell in which the filter means something, beside one without a filter
 	scores  []float32
 	explain Explain

@@ -38,7 +38,7 @@ type ranking struct {
 
 // waiting is a row ranked by its bytes.
 type waiting struct {
-	lower float32 // its distance is hardly below that
+	lower float32 // its distance is hardly below that; or that by its bytes, where that is the last word
 	row   int32
 	block *segment.Block
 	from  *part
@@ -114,12 +114,19 @@ func (s *scan) byBytes(probe *quantize.Probe, b *segment.Block, from *part, i in
 func (s *scan) wait(b *segment.Block, from *part, i int, score, err float32) {
 	s.explain.Reranked++
 	s.ranking.limit.add(score)
+	if s.rounded {
+		err = 0
+	}
 	s.ranking.waiting = append(s.ranking.waiting, waiting{score - err, int32(i), b, from})
 }
 
-// settle compares what is still near with full numbers.
+// settle compares what is still near with full numbers, unless bytes are the last word.
 func (s *scan) settle(ctx context.Context) error {
 	r := s.ranking
+	if s.rounded {
+		s.settleRounded()
+		return nil
+	}
 	worst, lack := r.limit.worst(), false
 	near := r.waiting[:0]
 	for _, w := range r.waiting {
@@ -152,6 +159,15 @@ func (s *scan) settle(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (s *scan) settleRounded() {
+	for _, w := range s.ranking.waiting {
+		s.explain.Rounded = true
+		if id := w.block.IDs()[w.row]; s.best.wants(w.lower, id) {
+			s.best.add(found{id: id, block: w.block, row: int(w.row), from: w.from, distance: w.lower})
+		}
+	}
 }
 
 // nearest keeps the k least distances: a heap with the largest on top.

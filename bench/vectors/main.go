@@ -42,10 +42,10 @@ const (
 )
 
 type settings struct {
-	dir, data, queries, limits, metric, probes, profile, loading, parts string
-	dim, k, rounds, target, cell, vectors, queriesOf                    int
-	cacheMiB                                                            int64
-	steps                                                               bool
+	dir, data, queries, limits, metric, probes, profile, loading, held, parts, ranking string
+	dim, k, rounds, target, cell, vectors, queriesOf                                   int
+	cacheMiB                                                                           int64
+	steps                                                                              bool
 }
 
 func main() {
@@ -58,11 +58,13 @@ func main() {
 	flag.StringVar(&s.probes, "probes", "0,5,10,20,40,80", "cells to look into; 0: the index chooses")
 	flag.StringVar(&s.profile, "profile", "", "file for a CPU profile of the queries")
 	flag.StringVar(&s.loading, "profile-load", "", "file for a CPU profile of the load")
+	flag.StringVar(&s.held, "profile-heap", "", "likewise, of the heap after them")
 	flag.BoolVar(&s.steps, "steps", false, "print each step of upkeep")
 	flag.IntVar(&s.cell, "cell", 0, "vectors of a cell; 0: the default")
 	flag.IntVar(&s.dim, "dim", 384, "dimension")
 	flag.IntVar(&s.k, "k", 10, "neighbours")
 	flag.IntVar(&s.rounds, "rounds", 3, "of which the quickest counts")
+	flag.StringVar(&s.ranking, "ranking", "full", "what decides in the end: full or bytes")
 	flag.Int64Var(&s.cacheMiB, "cache", 1024, "MiB of the cache")
 	flag.IntVar(&s.target, "target", 0, "vectors of a neighbourhood; 0: the default")
 	flag.StringVar(&s.parts, "parts", "", "what else to measure in place of that, on vectors made here: "+partNames())
@@ -83,6 +85,12 @@ func main() {
 }
 
 func run(ctx context.Context, s settings) error {
+	asked, err := readQueries(s)
+	if err != nil {
+		return err
+	}
+	debug.FreeOSMemory()
+	asked.before = residentMiB()
 	h := host.Real(slog.New(slog.NewTextHandler(io.Discard, nil)))
 	var drives []string
 	for i := range 3 {
@@ -93,8 +101,12 @@ func run(ctx context.Context, s settings) error {
 		return err
 	}
 	defer store.Close()
+	ranking, ok := vectors.ParseRanking(s.ranking)
+	if !ok {
+		return fmt.Errorf("-ranking: %q is neither full nor bytes", s.ranking)
+	}
 	e, err := vectors.Open(ctx, vectors.Options{
-		Store: vectors.Over(store), CacheBytes: s.cacheMiB << 20, Tuning: vectors.Tuning{Target: s.target, Cell: s.cell},
+		Store: vectors.Over(store), CacheBytes: s.cacheMiB << 20, Ranking: ranking, Tuning: vectors.Tuning{Target: s.target, Cell: s.cell},
 		Rows: vectors.ParquetRows(tables.NewRowFiles(vectors.Over(store))), Events: vectors.Events{Upkeep: s.tell},
 	})
 	if err != nil {
@@ -104,7 +116,23 @@ func run(ctx context.Context, s settings) error {
 	if err := load(ctx, store, e, s); err != nil {
 		return err
 	}
-	return ask(ctx, e, s)
+	return ask(ctx, e, s, asked)
+}
+
+// queries that are asked, with the distances of their k-th neighbours.
+type queries struct {
+	vectors [][]float32
+	limits  []float32
+	before  float64 // MiB of the process's memory before a store was opened
+}
+
+func readQueries(s settings) (queries, error) {
+	vectors, err := readVectors(s.queries, s.dim)
+	if err != nil {
+		return queries{}, err
+	}
+	limits, err := readLimits(s.limits, s.k, len(vectors))
+	return queries{vectors: vectors, limits: limits}, err
 }
 
 // tell prints each step of upkeep, where that is asked for.
@@ -155,15 +183,7 @@ func load(ctx context.Context, store *objects.Store, e *vectors.Engine, s settin
 	})
 }
 
-func ask(ctx context.Context, e *vectors.Engine, s settings) error {
-	queries, err := readVectors(s.queries, s.dim)
-	if err != nil {
-		return err
-	}
-	limits, err := readLimits(s.limits, s.k, len(queries))
-	if err != nil {
-		return err
-	}
+func ask(ctx context.Context, e *vectors.Engine, s settings, asked queries) error {
 	info, err := e.DescribeIndex(ctx, bucket, name)
 	if err != nil {
 		return err
@@ -181,11 +201,19 @@ func ask(ctx context.Context, e *vectors.Engine, s settings) error {
 		if err != nil {
 			return err
 		}
-		if err := curve(ctx, e, s, queries, limits, probes); err != nil {
+		if err := curve(ctx, e, s, asked, probes); err != nil {
 			return err
 		}
 	}
-	return nil
+	if s.held == "" {
+		return nil
+	}
+	f, err := os.Create(s.held)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return pprof.WriteHeapProfile(f)
 }
 
 // profiled writes a CPU profile to a file, where one is named, until stop.
@@ -201,33 +229,34 @@ func profiled(path string) (stop func(), err error) {
 }
 
 // curve is one point of it.
-func curve(ctx context.Context, e *vectors.Engine, s settings, queries [][]float32, limits []float32, probes int) error {
+func curve(ctx context.Context, e *vectors.Engine, s settings, asked queries, probes int) error {
 	best, bestCPU := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
 	found, scanned, reranked, read := 0, int64(0), int64(0), int64(0)
 	for range s.rounds + 1 { // the first one warms
 		found, scanned, reranked, read = 0, 0, 0, 0
 		began, cpu := time.Now(), cpuTime()
-		for i, q := range queries {
+		for i, q := range asked.vectors {
 			a, err := e.Query(ctx, bucket, name, vectors.Request{Values: q, TopK: s.k, Probes: probes})
 			if err != nil {
 				return err
 			}
 			scanned, reranked, read = scanned+a.Explain.Scanned, reranked+a.Explain.Reranked, read+a.Explain.BytesRead
 			for _, h := range a.Hits {
-				if h.Distance <= limits[i] {
+				if h.Distance <= asked.limits[i] {
 					found++
 				}
 			}
 		}
 		best, bestCPU = min(best, time.Since(began)), min(bestCPU, cpuTime()-cpu)
 	}
-	n := float64(len(queries))
+	n := float64(len(asked.vectors))
+	resident := residentMiB() - asked.before
 	debug.FreeOSMemory()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return print(map[string]any{
 		"what": "tarn", "probes": probes, "recall": float64(found) / n / float64(s.k), "qps": n / best.Seconds(), "cpu_us": float64(bestCPU.Microseconds()) / n,
-		"scanned": float64(scanned) / n, "reranked": float64(reranked) / n, "read": float64(read) / n, "heap_mib": m.HeapAlloc >> 20,
+		"scanned": float64(scanned) / n, "reranked": float64(reranked) / n, "read": float64(read) / n, "heap_mib": m.HeapAlloc >> 20, "resident_mib": math.Round(resident),
 	})
 }
 

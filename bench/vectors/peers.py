@@ -2,8 +2,10 @@
 """Measures named peers, one thread, on the files of data.py: lines of JSON as main.go prints them.
 
 peers.py FOLDER DIM [build] [hnswlib hnswlib16 faiss usearch]
+peers.py FOLDER DIM alone NAME POINT
 
-Built indexes are kept beside the data, with what it cost to build them; with "build" nothing else is done.
+Built indexes are kept beside the data, with what it cost to build them; with "build" nothing else is done. "alone" asks for some seconds at one point, and
+has neither data nor exact answers in memory: for resident.py. NAME "nothing" has no index either.
 """
 
 import json
@@ -15,6 +17,9 @@ import time
 import numpy as np
 
 
+ALONE = 4  # seconds
+
+
 def say(**line):
     print(json.dumps(line), flush=True)
 
@@ -23,6 +28,12 @@ def curve(what, search, queries, data, limits, points, rounds=3):
     """search(point) gives a function of one query, which answers with ids."""
     for point in points:
         ask = search(point)
+        if data is None:
+            until = time.monotonic() + ALONE
+            while time.monotonic() < until:
+                for q in queries:
+                    ask(q)
+            return
         best, best_cpu, found = 1e9, 1e9, 0
         for _ in range(rounds + 1):
             began, cpu = time.perf_counter(), time.process_time()
@@ -65,20 +76,22 @@ def resident():
     return 0
 
 
-def hnswlib(shelf, data, queries, limits, settings=((16, 200), (32, 400))):
+def hnswlib(shelf, data, queries, limits, settings=((16, 200), (32, 400)), points=(20, 40, 80, 120, 200, 400, 800)):
     import hnswlib as h
+
+    dim = queries.shape[1]
 
     for m, ef in settings:
 
         def build():
-            index = h.Index(space="ip", dim=data.shape[1])
+            index = h.Index(space="ip", dim=dim)
             index.init_index(max_elements=len(data), M=m, ef_construction=ef)
             index.set_num_threads(1)
             index.add_items(data)
             return index
 
         def load(path):
-            index = h.Index(space="ip", dim=data.shape[1])
+            index = h.Index(space="ip", dim=dim)
             index.load_index(path)
             index.set_num_threads(1)
             return index
@@ -92,7 +105,7 @@ def hnswlib(shelf, data, queries, limits, settings=((16, 200), (32, 400))):
             index.set_ef(point)
             return lambda q: index.knn_query(q, k=10)[0]
 
-        curve(what, search, queries, data, limits, (20, 40, 80, 120, 200, 400, 800))
+        curve(what, search, queries, data, limits, points)
 
 
 def faiss(shelf, data, queries, limits):
@@ -155,8 +168,20 @@ def usearch(shelf, data, queries, limits):
     curve(what, search, queries, data, limits, (20, 40, 80, 160, 320))
 
 
+def alone(folder, dim, name, point):
+    queries = np.fromfile(folder / "queries.f32", dtype="<f4").reshape(-1, dim)
+    shelf = Shelf(folder, 0, False)
+    if name == "nothing":
+        import hnswlib as h  # noqa: F401
+
+        return curve(name, lambda _: lambda q: np.sort(q)[:10], queries, None, None, (0,))
+    hnswlib(shelf, None, queries, None, settings=((16, 200),), points=(point,))
+
+
 def main():
     folder, dim = pathlib.Path(sys.argv[1]), int(sys.argv[2])
+    if sys.argv[3:4] == ["alone"]:
+        return alone(folder, dim, sys.argv[4], int(sys.argv[5]))
     data = np.fromfile(folder / "data.f32", dtype="<f4").reshape(-1, dim)
     queries = np.fromfile(folder / "queries.f32", dtype="<f4").reshape(-1, dim)
     limits = np.fromfile(folder / "distances.f32", dtype="<f4").reshape(len(queries), -1)[:, 9]

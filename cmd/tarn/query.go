@@ -11,10 +11,11 @@ import (
 	"github.com/spf13/cobra"
 
 	tarnv1 "github.com/tarnlake/tarn/proto/tarn/v1"
+	"github.com/tarnlake/tarn/vectors"
 )
 
 func queryCommand(c *client) *cobra.Command {
-	var vector, text, like, filter string
+	var vector, text, like, filter, ranking string
 	var topK, probes uint32
 	var exact, explain bool
 	var words []string
@@ -29,6 +30,9 @@ func queryCommand(c *client) *cobra.Command {
 			}
 			req := &tarnv1.QueryRequest{Bucket: bucket, Index: name, TopK: topK, Probes: probes, Exact: exact, WithMetadata: true, Explain: explain}
 			if err := setTarget(req, vector, text, like); err != nil {
+				return err
+			}
+			if req.Ranking, err = readRanking(ranking); err != nil {
 				return err
 			}
 			if req.Texts, err = readWords(words); err != nil {
@@ -62,12 +66,26 @@ func queryCommand(c *client) *cobra.Command {
 	f.Uint32VarP(&topK, "top-k", "k", 10, "hits, to 10000")
 	f.Uint32Var(&probes, "probes", 0, "neighbourhoods to look into (0: automatic)")
 	f.BoolVar(&exact, "exact", false, "compare with every vector")
+	f.StringVar(&ranking, "ranking", "", "what decides in the end: full numbers, or bytes, which are rounded (default: as the server is set)")
 	f.BoolVar(&explain, "explain", false, "say what the query did")
 	f.StringArrayVar(&words, "words", nil, "look for words in a text key of the index, as KEY=WORDS; may be repeated")
 	f.Float64Var(&within, "within", 0, "only what is no farther, all of it up to --top-k (10000)")
 	cmd.MarkFlagsOneRequired("vector", "text", "like", "words")
 	cmd.MarkFlagsMutuallyExclusive("vector", "text", "like")
 	return cmd
+}
+
+func readRanking(name string) (tarnv1.Ranking, error) {
+	if name == "" {
+		return tarnv1.Ranking_RANKING_UNSPECIFIED, nil
+	}
+	switch r, _ := vectors.ParseRanking(name); r {
+	case vectors.RankingFull:
+		return tarnv1.Ranking_RANKING_FULL, nil
+	case vectors.RankingBytes:
+		return tarnv1.Ranking_RANKING_BYTES, nil
+	}
+	return 0, &usageError{fmt.Sprintf("--ranking: %q is neither full nor bytes", name)}
 }
 
 func setTarget(req *tarnv1.QueryRequest, vector, text, like string) error {
@@ -148,8 +166,8 @@ func printHits(cmd *cobra.Command, c *client, res *tarnv1.QueryResponse) error {
 		if e.TextMatches > 0 {
 			fmt.Fprintf(cmd.ErrOrStderr(), "words: in %d vectors\n", e.TextMatches)
 		}
-		fmt.Fprintf(cmd.ErrOrStderr(), "probed %d of %d cells, %d of %d blocks in memory, compared %d, re-ranked %d, read %s in %d rounds, exact %v, recall last measured %.3f, %.0f µs\n",
-			e.Probed, e.Cells, e.CacheHits, e.Blocks, e.Scanned, e.Reranked, byteCount(e.BytesRead), e.Rounds, e.Exact, e.Recall, e.Micros)
+		fmt.Fprintf(cmd.ErrOrStderr(), "probed %d of %d cells, %d of %d blocks in memory, compared %d, re-ranked %d, read %s in %d rounds, exact %v, rounded %v, recall last measured %.3f, %.0f µs\n",
+			e.Probed, e.Cells, e.CacheHits, e.Blocks, e.Scanned, e.Reranked, byteCount(e.BytesRead), e.Rounds, e.Exact, e.Rounded, e.Recall, e.Micros)
 	}
 	return nil
 }

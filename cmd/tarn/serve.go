@@ -100,7 +100,7 @@ func openLake(ctx context.Context, h *host.Host, out io.Writer, s settings, mast
 	}
 	l.metrics.registry.MustRegister(driveMeters{l.store, h.Clock}, safety{l.store})
 	l.metrics.tidy(l.store.Tidiness)
-	if err := l.openUpper(ctx, master); err != nil {
+	if err := l.openUpper(ctx, s, master); err != nil {
 		l.close()
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func openLake(ctx context.Context, h *host.Host, out io.Writer, s settings, mast
 }
 
 // openUpper opens what stands on the object layer.
-func (l *lake) openUpper(ctx context.Context, master masterKey) error {
+func (l *lake) openUpper(ctx context.Context, s settings, master masterKey) error {
 	var err error
 	if l.keys, err = access.Open(ctx, l.host, l.store.Index(), master.key); err != nil {
 		return master.refused(err)
@@ -119,7 +119,8 @@ func (l *lake) openUpper(ctx context.Context, master masterKey) error {
 		}
 		fmt.Fprintf(l.out, "master key   made in %s: back it up, away from the drives; without it no secret can be read\n", master.place)
 	}
-	l.vectors, err = vectors.Open(ctx, vectors.Options{Store: vectors.Over(l.store), Rows: rowFiles(l.store)})
+	ranking, _ := vectors.ParseRanking(s.VectorRanking) // it was checked
+	l.vectors, err = vectors.Open(ctx, vectors.Options{Store: vectors.Over(l.store), Rows: rowFiles(l.store), CacheBytes: int64(s.VectorMemoryMiB) << 20, Ranking: ranking})
 	if err != nil {
 		return fmt.Errorf("open the vector engine: %w", err)
 	}

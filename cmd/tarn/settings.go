@@ -12,6 +12,8 @@ import (
 
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
+
+	"github.com/tarnlake/tarn/vectors"
 )
 
 // settings of `tarn serve`. A flag wins over its environment variable, that over
@@ -33,6 +35,8 @@ type settings struct {
 	ShutdownGrace   time.Duration
 	AdmissionWait   time.Duration
 	StallMax        time.Duration
+	VectorMemoryMiB int
+	VectorRanking   string
 }
 
 // settingError is a bad setting: one line that names it, exit status 2.
@@ -58,6 +62,8 @@ func serveFlags(f *pflag.FlagSet) {
 	f.Duration("shutdown-grace", 3*time.Second, "how long requests may finish after SIGTERM")
 	f.Duration("admission-wait", time.Second, "how long a request may wait for room before it is told to come again")
 	f.Duration("stall-max", 30*time.Second, "in which a client must send, or take, something of a body")
+	f.Int("vector-memory-mib", 1024, "memory for neighbourhoods of vectors in MiB, 16 to 1048576")
+	f.String("vector-ranking", "full", "what decides the order of an answer: full numbers, or bytes, of which a third of the memory holds all (a query may say otherwise)")
 	f.String("config", "", "YAML file of settings (default ./tarn.yaml, if there is one)")
 }
 
@@ -82,6 +88,7 @@ func loadSettings(f *pflag.FlagSet) (settings, error) {
 		MasterKeyFile: r.text("master-key-file"), ExtentMiB: r.number("extent-mib"),
 		ShutdownGrace: r.duration("shutdown-grace"),
 		AdmissionWait: r.duration("admission-wait"), StallMax: r.duration("stall-max"),
+		VectorMemoryMiB: r.number("vector-memory-mib"), VectorRanking: r.text("vector-ranking"),
 	}
 	if r.err != nil {
 		return s, r.err
@@ -138,6 +145,10 @@ func (s *settings) check() error {
 		return &settingError{"admission-wait", fmt.Sprintf("%s is not above zero", s.AdmissionWait)}
 	case s.StallMax < time.Second:
 		return &settingError{"stall-max", fmt.Sprintf("%s is below 1s", s.StallMax)}
+	case s.VectorMemoryMiB < 16 || s.VectorMemoryMiB > 1<<20:
+		return &settingError{"vector-memory-mib", fmt.Sprintf("%d is not in 16 to %d", s.VectorMemoryMiB, 1<<20)}
+	case !knownRanking(s.VectorRanking):
+		return &settingError{"vector-ranking", fmt.Sprintf("%q is neither full nor bytes", s.VectorRanking)}
 	case s.Data == "":
 		return &settingError{"data", "names no folder"}
 	case s.Region == "":
@@ -162,6 +173,11 @@ func (s *settings) check() error {
 		}
 	}
 	return nil
+}
+
+func knownRanking(name string) bool {
+	_, known := vectors.ParseRanking(name)
+	return known
 }
 
 func loopback(host string) bool {

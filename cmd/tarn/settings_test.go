@@ -104,6 +104,9 @@ func TestBadSettingsAreNamed(t *testing.T) {
 		{"extent-mib", "extent-mib: many", ""},
 		{"extent-mib", "", "--extent-mib=7"},
 		{"extent-mib", "", "--extent-mib=1025"},
+		{"vector-memory-mib", "", "--vector-memory-mib=15"},
+		{"vector-ranking", "", "--vector-ranking=default"},
+		{"vector-ranking", "vector-ranking: int8", ""},
 		{"drive-timeout", "drive-timeout: 2", ""},
 		{"drive-timeout", "", "--drive-timeout=1ms"},
 		{"shutdown-grace", "shutdown-grace: soon", ""},
@@ -138,6 +141,7 @@ func TestEveryServeFlagIsRead(t *testing.T) {
 	values := map[string]string{"string": "text", "int": "8", "bool": "true", "duration": "7s", "stringSlice": "/x"}
 	special := map[string][]string{
 		"listen": {"--listen=127.0.0.1:1"}, "log-level": {"--log-level=debug"},
+		"vector-memory-mib": {"--vector-memory-mib=64"}, "vector-ranking": {"--vector-ranking=bytes"},
 		"tls-cert": {"--tls-cert=c", "--tls-key=k"}, "tls-key": {"--tls-cert=c", "--tls-key=other"},
 	}
 	f := pflag.NewFlagSet("serve", pflag.ContinueOnError)

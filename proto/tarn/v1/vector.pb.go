@@ -77,6 +77,56 @@ func (Metric) EnumDescriptor() ([]byte, []int) {
 	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{0}
 }
 
+// Ranking is what the vectors that may be in an answer are compared by in the end.
+type Ranking int32
+
+const (
+	Ranking_RANKING_UNSPECIFIED Ranking = 0 // as the server is set: --vector-ranking
+	Ranking_RANKING_FULL        Ranking = 1 // their numbers as they were put
+	Ranking_RANKING_BYTES       Ranking = 2 // a byte for each number: less is read and held in memory, and distances are rounded
+)
+
+// Enum value maps for Ranking.
+var (
+	Ranking_name = map[int32]string{
+		0: "RANKING_UNSPECIFIED",
+		1: "RANKING_FULL",
+		2: "RANKING_BYTES",
+	}
+	Ranking_value = map[string]int32{
+		"RANKING_UNSPECIFIED": 0,
+		"RANKING_FULL":        1,
+		"RANKING_BYTES":       2,
+	}
+)
+
+func (x Ranking) Enum() *Ranking {
+	p := new(Ranking)
+	*p = x
+	return p
+}
+
+func (x Ranking) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Ranking) Descriptor() protoreflect.EnumDescriptor {
+	return file_tarn_v1_vector_proto_enumTypes[1].Descriptor()
+}
+
+func (Ranking) Type() protoreflect.EnumType {
+	return &file_tarn_v1_vector_proto_enumTypes[1]
+}
+
+func (x Ranking) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Ranking.Descriptor instead.
+func (Ranking) EnumDescriptor() ([]byte, []int) {
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{1}
+}
+
 // Embedder is the model that makes an index's vectors from text.
 type Embedder struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1717,7 +1767,8 @@ type QueryRequest struct {
 	Texts []*TextQuery `protobuf:"bytes,13,rep,name=texts,proto3" json:"texts,omitempty"` // at most 10
 	// Only vectors that are no farther, all of them up to top_k (0: 10000), exactly. Not beside texts.
 	Within        *float64 `protobuf:"fixed64,14,opt,name=within,proto3,oneof" json:"within,omitempty"`
-	PageSize      uint32   `protobuf:"varint,15,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"` // hits of a page; 0: all in one answer
+	PageSize      uint32   `protobuf:"varint,15,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`    // hits of a page; 0: all in one answer
+	Ranking       Ranking  `protobuf:"varint,16,opt,name=ranking,proto3,enum=tarn.v1.Ranking" json:"ranking,omitempty"` // beside exact, within and with_values always full
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1868,6 +1919,13 @@ func (x *QueryRequest) GetPageSize() uint32 {
 		return x.PageSize
 	}
 	return 0
+}
+
+func (x *QueryRequest) GetRanking() Ranking {
+	if x != nil {
+		return x.Ranking
+	}
+	return Ranking_RANKING_UNSPECIFIED
 }
 
 type isQueryRequest_Target interface {
@@ -2247,6 +2305,7 @@ type Explain struct {
 	CacheHits      uint64                 `protobuf:"varint,13,opt,name=cache_hits,json=cacheHits,proto3" json:"cache_hits,omitempty"`       // of them, found in memory
 	Cells          uint32                 `protobuf:"varint,14,opt,name=cells,proto3" json:"cells,omitempty"`                                // of all neighbourhoods
 	Rounds         uint32                 `protobuf:"varint,15,opt,name=rounds,proto3" json:"rounds,omitempty"`                              // of reads from drives, each of which waited for the one before it; 0: all was in memory
+	Rounded        bool                   `protobuf:"varint,16,opt,name=rounded,proto3" json:"rounded,omitempty"`                            // distances are those of bytes
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -2384,6 +2443,13 @@ func (x *Explain) GetRounds() uint32 {
 		return x.Rounds
 	}
 	return 0
+}
+
+func (x *Explain) GetRounded() bool {
+	if x != nil {
+		return x.Rounded
+	}
+	return false
 }
 
 type QueryResponse struct {
@@ -3183,7 +3249,7 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\tR\x05index\x12\x12\n" +
 	"\x04keys\x18\x03 \x03(\tR\x04keys\"\x10\n" +
-	"\x0eDeleteResponse\"\xcf\x03\n" +
+	"\x0eDeleteResponse\"\xfb\x03\n" +
 	"\fQueryRequest\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\tR\x05index\x12\x18\n" +
@@ -3201,7 +3267,8 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\aexplain\x18\f \x01(\bR\aexplain\x12(\n" +
 	"\x05texts\x18\r \x03(\v2\x12.tarn.v1.TextQueryR\x05texts\x12\x1b\n" +
 	"\x06within\x18\x0e \x01(\x01H\x01R\x06within\x88\x01\x01\x12\x1b\n" +
-	"\tpage_size\x18\x0f \x01(\rR\bpageSizeB\b\n" +
+	"\tpage_size\x18\x0f \x01(\rR\bpageSize\x12*\n" +
+	"\aranking\x18\x10 \x01(\x0e2\x10.tarn.v1.RankingR\arankingB\b\n" +
 	"\x06targetB\t\n" +
 	"\a_within\"1\n" +
 	"\tTextQuery\x12\x10\n" +
@@ -3225,7 +3292,7 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\bmetadata\x18\x03 \x01(\v2\x17.google.protobuf.StructR\bmetadata\x12'\n" +
 	"\x06source\x18\x04 \x01(\v2\x0f.tarn.v1.SourceR\x06source\x12\x16\n" +
 	"\x06values\x18\x05 \x01(\fR\x06values\x12\x14\n" +
-	"\x05score\x18\x06 \x01(\x01R\x05score\"\x9c\x03\n" +
+	"\x05score\x18\x06 \x01(\x01R\x05score\"\xb6\x03\n" +
 	"\aExplain\x12&\n" +
 	"\x0eneighbourhoods\x18\x01 \x01(\rR\x0eneighbourhoods\x12\x16\n" +
 	"\x06probed\x18\x02 \x01(\rR\x06probed\x12\x18\n" +
@@ -3244,7 +3311,8 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\n" +
 	"cache_hits\x18\r \x01(\x04R\tcacheHits\x12\x14\n" +
 	"\x05cells\x18\x0e \x01(\rR\x05cells\x12\x16\n" +
-	"\x06rounds\x18\x0f \x01(\rR\x06rounds\"\x99\x01\n" +
+	"\x06rounds\x18\x0f \x01(\rR\x06rounds\x12\x18\n" +
+	"\arounded\x18\x10 \x01(\bR\arounded\"\x99\x01\n" +
 	"\rQueryResponse\x12 \n" +
 	"\x04hits\x18\x01 \x03(\v2\f.tarn.v1.HitR\x04hits\x12*\n" +
 	"\aexplain\x18\x02 \x01(\v2\x10.tarn.v1.ExplainR\aexplain\x12\x12\n" +
@@ -3296,7 +3364,11 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\rMETRIC_COSINE\x10\x01\x12\x14\n" +
 	"\x10METRIC_EUCLIDEAN\x10\x02\x12\x0e\n" +
 	"\n" +
-	"METRIC_DOT\x10\x032\xf3\b\n" +
+	"METRIC_DOT\x10\x03*G\n" +
+	"\aRanking\x12\x17\n" +
+	"\x13RANKING_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fRANKING_FULL\x10\x01\x12\x11\n" +
+	"\rRANKING_BYTES\x10\x022\xf3\b\n" +
 	"\rVectorService\x12H\n" +
 	"\vCreateIndex\x12\x1b.tarn.v1.CreateIndexRequest\x1a\x1c.tarn.v1.CreateIndexResponse\x12N\n" +
 	"\rDescribeIndex\x12\x1d.tarn.v1.DescribeIndexRequest\x1a\x1e.tarn.v1.DescribeIndexResponse\x12H\n" +
@@ -3329,133 +3401,135 @@ func file_tarn_v1_vector_proto_rawDescGZIP() []byte {
 	return file_tarn_v1_vector_proto_rawDescData
 }
 
-var file_tarn_v1_vector_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_tarn_v1_vector_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
 var file_tarn_v1_vector_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
 var file_tarn_v1_vector_proto_goTypes = []any{
 	(Metric)(0),                   // 0: tarn.v1.Metric
-	(*Embedder)(nil),              // 1: tarn.v1.Embedder
-	(*Index)(nil),                 // 2: tarn.v1.Index
-	(*CreateIndexRequest)(nil),    // 3: tarn.v1.CreateIndexRequest
-	(*CreateIndexResponse)(nil),   // 4: tarn.v1.CreateIndexResponse
-	(*DescribeIndexRequest)(nil),  // 5: tarn.v1.DescribeIndexRequest
-	(*DescribeIndexResponse)(nil), // 6: tarn.v1.DescribeIndexResponse
-	(*ListIndexesRequest)(nil),    // 7: tarn.v1.ListIndexesRequest
-	(*ListIndexesResponse)(nil),   // 8: tarn.v1.ListIndexesResponse
-	(*DeleteIndexRequest)(nil),    // 9: tarn.v1.DeleteIndexRequest
-	(*DeleteIndexResponse)(nil),   // 10: tarn.v1.DeleteIndexResponse
-	(*MeasureRecallRequest)(nil),  // 11: tarn.v1.MeasureRecallRequest
-	(*MeasureRecallResponse)(nil), // 12: tarn.v1.MeasureRecallResponse
-	(*Source)(nil),                // 13: tarn.v1.Source
-	(*Vector)(nil),                // 14: tarn.v1.Vector
-	(*ObjectPut)(nil),             // 15: tarn.v1.ObjectPut
-	(*PutRequest)(nil),            // 16: tarn.v1.PutRequest
-	(*PutResponse)(nil),           // 17: tarn.v1.PutResponse
-	(*PutStreamRequest)(nil),      // 18: tarn.v1.PutStreamRequest
-	(*PutStreamResponse)(nil),     // 19: tarn.v1.PutStreamResponse
-	(*GetRequest)(nil),            // 20: tarn.v1.GetRequest
-	(*GetResponse)(nil),           // 21: tarn.v1.GetResponse
-	(*ListRequest)(nil),           // 22: tarn.v1.ListRequest
-	(*ListResponse)(nil),          // 23: tarn.v1.ListResponse
-	(*DeleteRequest)(nil),         // 24: tarn.v1.DeleteRequest
-	(*DeleteResponse)(nil),        // 25: tarn.v1.DeleteResponse
-	(*QueryRequest)(nil),          // 26: tarn.v1.QueryRequest
-	(*TextQuery)(nil),             // 27: tarn.v1.TextQuery
-	(*QueryBatchRequest)(nil),     // 28: tarn.v1.QueryBatchRequest
-	(*QueryBatchResponse)(nil),    // 29: tarn.v1.QueryBatchResponse
-	(*QueryPageRequest)(nil),      // 30: tarn.v1.QueryPageRequest
-	(*QueryPageResponse)(nil),     // 31: tarn.v1.QueryPageResponse
-	(*Hit)(nil),                   // 32: tarn.v1.Hit
-	(*Explain)(nil),               // 33: tarn.v1.Explain
-	(*QueryResponse)(nil),         // 34: tarn.v1.QueryResponse
-	(*CountRequest)(nil),          // 35: tarn.v1.CountRequest
-	(*CountResponse)(nil),         // 36: tarn.v1.CountResponse
-	(*FacetsRequest)(nil),         // 37: tarn.v1.FacetsRequest
-	(*FacetsResponse)(nil),        // 38: tarn.v1.FacetsResponse
-	(*Facet)(nil),                 // 39: tarn.v1.Facet
-	(*FacetValue)(nil),            // 40: tarn.v1.FacetValue
-	(*DeleteWhereRequest)(nil),    // 41: tarn.v1.DeleteWhereRequest
-	(*DeleteWhereResponse)(nil),   // 42: tarn.v1.DeleteWhereResponse
-	(*ChangeTextsRequest)(nil),    // 43: tarn.v1.ChangeTextsRequest
-	(*ChangeTextsResponse)(nil),   // 44: tarn.v1.ChangeTextsResponse
-	nil,                           // 45: tarn.v1.ObjectPut.MetadataEntry
-	(*timestamppb.Timestamp)(nil), // 46: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 47: google.protobuf.Struct
-	(*structpb.Value)(nil),        // 48: google.protobuf.Value
+	(Ranking)(0),                  // 1: tarn.v1.Ranking
+	(*Embedder)(nil),              // 2: tarn.v1.Embedder
+	(*Index)(nil),                 // 3: tarn.v1.Index
+	(*CreateIndexRequest)(nil),    // 4: tarn.v1.CreateIndexRequest
+	(*CreateIndexResponse)(nil),   // 5: tarn.v1.CreateIndexResponse
+	(*DescribeIndexRequest)(nil),  // 6: tarn.v1.DescribeIndexRequest
+	(*DescribeIndexResponse)(nil), // 7: tarn.v1.DescribeIndexResponse
+	(*ListIndexesRequest)(nil),    // 8: tarn.v1.ListIndexesRequest
+	(*ListIndexesResponse)(nil),   // 9: tarn.v1.ListIndexesResponse
+	(*DeleteIndexRequest)(nil),    // 10: tarn.v1.DeleteIndexRequest
+	(*DeleteIndexResponse)(nil),   // 11: tarn.v1.DeleteIndexResponse
+	(*MeasureRecallRequest)(nil),  // 12: tarn.v1.MeasureRecallRequest
+	(*MeasureRecallResponse)(nil), // 13: tarn.v1.MeasureRecallResponse
+	(*Source)(nil),                // 14: tarn.v1.Source
+	(*Vector)(nil),                // 15: tarn.v1.Vector
+	(*ObjectPut)(nil),             // 16: tarn.v1.ObjectPut
+	(*PutRequest)(nil),            // 17: tarn.v1.PutRequest
+	(*PutResponse)(nil),           // 18: tarn.v1.PutResponse
+	(*PutStreamRequest)(nil),      // 19: tarn.v1.PutStreamRequest
+	(*PutStreamResponse)(nil),     // 20: tarn.v1.PutStreamResponse
+	(*GetRequest)(nil),            // 21: tarn.v1.GetRequest
+	(*GetResponse)(nil),           // 22: tarn.v1.GetResponse
+	(*ListRequest)(nil),           // 23: tarn.v1.ListRequest
+	(*ListResponse)(nil),          // 24: tarn.v1.ListResponse
+	(*DeleteRequest)(nil),         // 25: tarn.v1.DeleteRequest
+	(*DeleteResponse)(nil),        // 26: tarn.v1.DeleteResponse
+	(*QueryRequest)(nil),          // 27: tarn.v1.QueryRequest
+	(*TextQuery)(nil),             // 28: tarn.v1.TextQuery
+	(*QueryBatchRequest)(nil),     // 29: tarn.v1.QueryBatchRequest
+	(*QueryBatchResponse)(nil),    // 30: tarn.v1.QueryBatchResponse
+	(*QueryPageRequest)(nil),      // 31: tarn.v1.QueryPageRequest
+	(*QueryPageResponse)(nil),     // 32: tarn.v1.QueryPageResponse
+	(*Hit)(nil),                   // 33: tarn.v1.Hit
+	(*Explain)(nil),               // 34: tarn.v1.Explain
+	(*QueryResponse)(nil),         // 35: tarn.v1.QueryResponse
+	(*CountRequest)(nil),          // 36: tarn.v1.CountRequest
+	(*CountResponse)(nil),         // 37: tarn.v1.CountResponse
+	(*FacetsRequest)(nil),         // 38: tarn.v1.FacetsRequest
+	(*FacetsResponse)(nil),        // 39: tarn.v1.FacetsResponse
+	(*Facet)(nil),                 // 40: tarn.v1.Facet
+	(*FacetValue)(nil),            // 41: tarn.v1.FacetValue
+	(*DeleteWhereRequest)(nil),    // 42: tarn.v1.DeleteWhereRequest
+	(*DeleteWhereResponse)(nil),   // 43: tarn.v1.DeleteWhereResponse
+	(*ChangeTextsRequest)(nil),    // 44: tarn.v1.ChangeTextsRequest
+	(*ChangeTextsResponse)(nil),   // 45: tarn.v1.ChangeTextsResponse
+	nil,                           // 46: tarn.v1.ObjectPut.MetadataEntry
+	(*timestamppb.Timestamp)(nil), // 47: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 48: google.protobuf.Struct
+	(*structpb.Value)(nil),        // 49: google.protobuf.Value
 }
 var file_tarn_v1_vector_proto_depIdxs = []int32{
 	0,  // 0: tarn.v1.Index.metric:type_name -> tarn.v1.Metric
-	1,  // 1: tarn.v1.Index.embedder:type_name -> tarn.v1.Embedder
-	46, // 2: tarn.v1.Index.created:type_name -> google.protobuf.Timestamp
+	2,  // 1: tarn.v1.Index.embedder:type_name -> tarn.v1.Embedder
+	47, // 2: tarn.v1.Index.created:type_name -> google.protobuf.Timestamp
 	0,  // 3: tarn.v1.CreateIndexRequest.metric:type_name -> tarn.v1.Metric
-	1,  // 4: tarn.v1.CreateIndexRequest.embedder:type_name -> tarn.v1.Embedder
-	2,  // 5: tarn.v1.CreateIndexResponse.index:type_name -> tarn.v1.Index
-	2,  // 6: tarn.v1.DescribeIndexResponse.index:type_name -> tarn.v1.Index
-	2,  // 7: tarn.v1.ListIndexesResponse.indexes:type_name -> tarn.v1.Index
-	47, // 8: tarn.v1.Vector.metadata:type_name -> google.protobuf.Struct
-	13, // 9: tarn.v1.Vector.source:type_name -> tarn.v1.Source
-	45, // 10: tarn.v1.ObjectPut.metadata:type_name -> tarn.v1.ObjectPut.MetadataEntry
-	14, // 11: tarn.v1.PutRequest.vectors:type_name -> tarn.v1.Vector
-	15, // 12: tarn.v1.PutRequest.object:type_name -> tarn.v1.ObjectPut
-	16, // 13: tarn.v1.PutStreamRequest.batch:type_name -> tarn.v1.PutRequest
-	17, // 14: tarn.v1.PutStreamResponse.batch:type_name -> tarn.v1.PutResponse
-	14, // 15: tarn.v1.GetResponse.vectors:type_name -> tarn.v1.Vector
-	47, // 16: tarn.v1.ListRequest.filter:type_name -> google.protobuf.Struct
-	14, // 17: tarn.v1.ListResponse.vectors:type_name -> tarn.v1.Vector
-	47, // 18: tarn.v1.QueryRequest.filter:type_name -> google.protobuf.Struct
-	27, // 19: tarn.v1.QueryRequest.texts:type_name -> tarn.v1.TextQuery
-	26, // 20: tarn.v1.QueryBatchRequest.queries:type_name -> tarn.v1.QueryRequest
-	34, // 21: tarn.v1.QueryBatchResponse.answers:type_name -> tarn.v1.QueryResponse
-	32, // 22: tarn.v1.QueryPageResponse.hits:type_name -> tarn.v1.Hit
-	47, // 23: tarn.v1.Hit.metadata:type_name -> google.protobuf.Struct
-	13, // 24: tarn.v1.Hit.source:type_name -> tarn.v1.Source
-	32, // 25: tarn.v1.QueryResponse.hits:type_name -> tarn.v1.Hit
-	33, // 26: tarn.v1.QueryResponse.explain:type_name -> tarn.v1.Explain
-	47, // 27: tarn.v1.CountRequest.filter:type_name -> google.protobuf.Struct
-	47, // 28: tarn.v1.FacetsRequest.filter:type_name -> google.protobuf.Struct
-	39, // 29: tarn.v1.FacetsResponse.facets:type_name -> tarn.v1.Facet
-	40, // 30: tarn.v1.Facet.values:type_name -> tarn.v1.FacetValue
-	48, // 31: tarn.v1.FacetValue.value:type_name -> google.protobuf.Value
-	47, // 32: tarn.v1.DeleteWhereRequest.filter:type_name -> google.protobuf.Struct
-	2,  // 33: tarn.v1.ChangeTextsResponse.index:type_name -> tarn.v1.Index
-	3,  // 34: tarn.v1.VectorService.CreateIndex:input_type -> tarn.v1.CreateIndexRequest
-	5,  // 35: tarn.v1.VectorService.DescribeIndex:input_type -> tarn.v1.DescribeIndexRequest
-	7,  // 36: tarn.v1.VectorService.ListIndexes:input_type -> tarn.v1.ListIndexesRequest
-	9,  // 37: tarn.v1.VectorService.DeleteIndex:input_type -> tarn.v1.DeleteIndexRequest
-	11, // 38: tarn.v1.VectorService.MeasureRecall:input_type -> tarn.v1.MeasureRecallRequest
-	16, // 39: tarn.v1.VectorService.Put:input_type -> tarn.v1.PutRequest
-	18, // 40: tarn.v1.VectorService.PutStream:input_type -> tarn.v1.PutStreamRequest
-	20, // 41: tarn.v1.VectorService.Get:input_type -> tarn.v1.GetRequest
-	22, // 42: tarn.v1.VectorService.List:input_type -> tarn.v1.ListRequest
-	24, // 43: tarn.v1.VectorService.Delete:input_type -> tarn.v1.DeleteRequest
-	26, // 44: tarn.v1.VectorService.Query:input_type -> tarn.v1.QueryRequest
-	28, // 45: tarn.v1.VectorService.QueryBatch:input_type -> tarn.v1.QueryBatchRequest
-	30, // 46: tarn.v1.VectorService.QueryPage:input_type -> tarn.v1.QueryPageRequest
-	35, // 47: tarn.v1.VectorService.Count:input_type -> tarn.v1.CountRequest
-	37, // 48: tarn.v1.VectorService.Facets:input_type -> tarn.v1.FacetsRequest
-	41, // 49: tarn.v1.VectorService.DeleteWhere:input_type -> tarn.v1.DeleteWhereRequest
-	43, // 50: tarn.v1.VectorService.ChangeTexts:input_type -> tarn.v1.ChangeTextsRequest
-	4,  // 51: tarn.v1.VectorService.CreateIndex:output_type -> tarn.v1.CreateIndexResponse
-	6,  // 52: tarn.v1.VectorService.DescribeIndex:output_type -> tarn.v1.DescribeIndexResponse
-	8,  // 53: tarn.v1.VectorService.ListIndexes:output_type -> tarn.v1.ListIndexesResponse
-	10, // 54: tarn.v1.VectorService.DeleteIndex:output_type -> tarn.v1.DeleteIndexResponse
-	12, // 55: tarn.v1.VectorService.MeasureRecall:output_type -> tarn.v1.MeasureRecallResponse
-	17, // 56: tarn.v1.VectorService.Put:output_type -> tarn.v1.PutResponse
-	19, // 57: tarn.v1.VectorService.PutStream:output_type -> tarn.v1.PutStreamResponse
-	21, // 58: tarn.v1.VectorService.Get:output_type -> tarn.v1.GetResponse
-	23, // 59: tarn.v1.VectorService.List:output_type -> tarn.v1.ListResponse
-	25, // 60: tarn.v1.VectorService.Delete:output_type -> tarn.v1.DeleteResponse
-	34, // 61: tarn.v1.VectorService.Query:output_type -> tarn.v1.QueryResponse
-	29, // 62: tarn.v1.VectorService.QueryBatch:output_type -> tarn.v1.QueryBatchResponse
-	31, // 63: tarn.v1.VectorService.QueryPage:output_type -> tarn.v1.QueryPageResponse
-	36, // 64: tarn.v1.VectorService.Count:output_type -> tarn.v1.CountResponse
-	38, // 65: tarn.v1.VectorService.Facets:output_type -> tarn.v1.FacetsResponse
-	42, // 66: tarn.v1.VectorService.DeleteWhere:output_type -> tarn.v1.DeleteWhereResponse
-	44, // 67: tarn.v1.VectorService.ChangeTexts:output_type -> tarn.v1.ChangeTextsResponse
-	51, // [51:68] is the sub-list for method output_type
-	34, // [34:51] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	2,  // 4: tarn.v1.CreateIndexRequest.embedder:type_name -> tarn.v1.Embedder
+	3,  // 5: tarn.v1.CreateIndexResponse.index:type_name -> tarn.v1.Index
+	3,  // 6: tarn.v1.DescribeIndexResponse.index:type_name -> tarn.v1.Index
+	3,  // 7: tarn.v1.ListIndexesResponse.indexes:type_name -> tarn.v1.Index
+	48, // 8: tarn.v1.Vector.metadata:type_name -> google.protobuf.Struct
+	14, // 9: tarn.v1.Vector.source:type_name -> tarn.v1.Source
+	46, // 10: tarn.v1.ObjectPut.metadata:type_name -> tarn.v1.ObjectPut.MetadataEntry
+	15, // 11: tarn.v1.PutRequest.vectors:type_name -> tarn.v1.Vector
+	16, // 12: tarn.v1.PutRequest.object:type_name -> tarn.v1.ObjectPut
+	17, // 13: tarn.v1.PutStreamRequest.batch:type_name -> tarn.v1.PutRequest
+	18, // 14: tarn.v1.PutStreamResponse.batch:type_name -> tarn.v1.PutResponse
+	15, // 15: tarn.v1.GetResponse.vectors:type_name -> tarn.v1.Vector
+	48, // 16: tarn.v1.ListRequest.filter:type_name -> google.protobuf.Struct
+	15, // 17: tarn.v1.ListResponse.vectors:type_name -> tarn.v1.Vector
+	48, // 18: tarn.v1.QueryRequest.filter:type_name -> google.protobuf.Struct
+	28, // 19: tarn.v1.QueryRequest.texts:type_name -> tarn.v1.TextQuery
+	1,  // 20: tarn.v1.QueryRequest.ranking:type_name -> tarn.v1.Ranking
+	27, // 21: tarn.v1.QueryBatchRequest.queries:type_name -> tarn.v1.QueryRequest
+	35, // 22: tarn.v1.QueryBatchResponse.answers:type_name -> tarn.v1.QueryResponse
+	33, // 23: tarn.v1.QueryPageResponse.hits:type_name -> tarn.v1.Hit
+	48, // 24: tarn.v1.Hit.metadata:type_name -> google.protobuf.Struct
+	14, // 25: tarn.v1.Hit.source:type_name -> tarn.v1.Source
+	33, // 26: tarn.v1.QueryResponse.hits:type_name -> tarn.v1.Hit
+	34, // 27: tarn.v1.QueryResponse.explain:type_name -> tarn.v1.Explain
+	48, // 28: tarn.v1.CountRequest.filter:type_name -> google.protobuf.Struct
+	48, // 29: tarn.v1.FacetsRequest.filter:type_name -> google.protobuf.Struct
+	40, // 30: tarn.v1.FacetsResponse.facets:type_name -> tarn.v1.Facet
+	41, // 31: tarn.v1.Facet.values:type_name -> tarn.v1.FacetValue
+	49, // 32: tarn.v1.FacetValue.value:type_name -> google.protobuf.Value
+	48, // 33: tarn.v1.DeleteWhereRequest.filter:type_name -> google.protobuf.Struct
+	3,  // 34: tarn.v1.ChangeTextsResponse.index:type_name -> tarn.v1.Index
+	4,  // 35: tarn.v1.VectorService.CreateIndex:input_type -> tarn.v1.CreateIndexRequest
+	6,  // 36: tarn.v1.VectorService.DescribeIndex:input_type -> tarn.v1.DescribeIndexRequest
+	8,  // 37: tarn.v1.VectorService.ListIndexes:input_type -> tarn.v1.ListIndexesRequest
+	10, // 38: tarn.v1.VectorService.DeleteIndex:input_type -> tarn.v1.DeleteIndexRequest
+	12, // 39: tarn.v1.VectorService.MeasureRecall:input_type -> tarn.v1.MeasureRecallRequest
+	17, // 40: tarn.v1.VectorService.Put:input_type -> tarn.v1.PutRequest
+	19, // 41: tarn.v1.VectorService.PutStream:input_type -> tarn.v1.PutStreamRequest
+	21, // 42: tarn.v1.VectorService.Get:input_type -> tarn.v1.GetRequest
+	23, // 43: tarn.v1.VectorService.List:input_type -> tarn.v1.ListRequest
+	25, // 44: tarn.v1.VectorService.Delete:input_type -> tarn.v1.DeleteRequest
+	27, // 45: tarn.v1.VectorService.Query:input_type -> tarn.v1.QueryRequest
+	29, // 46: tarn.v1.VectorService.QueryBatch:input_type -> tarn.v1.QueryBatchRequest
+	31, // 47: tarn.v1.VectorService.QueryPage:input_type -> tarn.v1.QueryPageRequest
+	36, // 48: tarn.v1.VectorService.Count:input_type -> tarn.v1.CountRequest
+	38, // 49: tarn.v1.VectorService.Facets:input_type -> tarn.v1.FacetsRequest
+	42, // 50: tarn.v1.VectorService.DeleteWhere:input_type -> tarn.v1.DeleteWhereRequest
+	44, // 51: tarn.v1.VectorService.ChangeTexts:input_type -> tarn.v1.ChangeTextsRequest
+	5,  // 52: tarn.v1.VectorService.CreateIndex:output_type -> tarn.v1.CreateIndexResponse
+	7,  // 53: tarn.v1.VectorService.DescribeIndex:output_type -> tarn.v1.DescribeIndexResponse
+	9,  // 54: tarn.v1.VectorService.ListIndexes:output_type -> tarn.v1.ListIndexesResponse
+	11, // 55: tarn.v1.VectorService.DeleteIndex:output_type -> tarn.v1.DeleteIndexResponse
+	13, // 56: tarn.v1.VectorService.MeasureRecall:output_type -> tarn.v1.MeasureRecallResponse
+	18, // 57: tarn.v1.VectorService.Put:output_type -> tarn.v1.PutResponse
+	20, // 58: tarn.v1.VectorService.PutStream:output_type -> tarn.v1.PutStreamResponse
+	22, // 59: tarn.v1.VectorService.Get:output_type -> tarn.v1.GetResponse
+	24, // 60: tarn.v1.VectorService.List:output_type -> tarn.v1.ListResponse
+	26, // 61: tarn.v1.VectorService.Delete:output_type -> tarn.v1.DeleteResponse
+	35, // 62: tarn.v1.VectorService.Query:output_type -> tarn.v1.QueryResponse
+	30, // 63: tarn.v1.VectorService.QueryBatch:output_type -> tarn.v1.QueryBatchResponse
+	32, // 64: tarn.v1.VectorService.QueryPage:output_type -> tarn.v1.QueryPageResponse
+	37, // 65: tarn.v1.VectorService.Count:output_type -> tarn.v1.CountResponse
+	39, // 66: tarn.v1.VectorService.Facets:output_type -> tarn.v1.FacetsResponse
+	43, // 67: tarn.v1.VectorService.DeleteWhere:output_type -> tarn.v1.DeleteWhereResponse
+	45, // 68: tarn.v1.VectorService.ChangeTexts:output_type -> tarn.v1.ChangeTextsResponse
+	52, // [52:69] is the sub-list for method output_type
+	35, // [35:52] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_tarn_v1_vector_proto_init() }
@@ -3473,7 +3547,7 @@ func file_tarn_v1_vector_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_vector_proto_rawDesc), len(file_tarn_v1_vector_proto_rawDesc)),
-			NumEnums:      1,
+			NumEnums:      2,
 			NumMessages:   45,
 			NumExtensions: 0,
 			NumServices:   1,
