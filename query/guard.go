@@ -147,6 +147,8 @@ func (o *Options) vectorRights(msg any) ([]right, bool) {
 		return o.onVectors("QueryVectors", m.Bucket, m.Name), true
 	case *tarnv1.ChangeTextsRequest:
 		return o.onVectors("UpdateMetadataConfiguration", m.Bucket, m.Index), true
+	case *tarnv1.ChangeRecallRequest:
+		return o.onVectors("UpdateMetadataConfiguration", m.Bucket, m.Index), true
 	case *tarnv1.PutRequest:
 		return o.putRights(m), true
 	case *tarnv1.PutStreamRequest:

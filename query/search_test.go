@@ -93,6 +93,12 @@ func TestQuestionsByWordsRangeBatchAndPage(t *testing.T) {
 	if _, err := w.vectors.ChangeTexts(ctx, &tarnv1.ChangeTextsRequest{Bucket: "docs", Index: "notes", Add: []string{"body"}}); err != nil {
 		t.Fatal(err)
 	}
+	if changed, err := w.vectors.ChangeRecall(ctx, &tarnv1.ChangeRecallRequest{Bucket: "docs", Index: "notes", RecallTarget: 0.8}); err != nil || changed.Index.RecallTarget != 0.8 || changed.Index.Vectors != 30 {
+		t.Errorf("recall: %v, %v", changed, err)
+	}
+	if _, err := w.vectors.ChangeRecall(ctx, &tarnv1.ChangeRecallRequest{Bucket: "docs", Index: "notes"}); connect.CodeOf(err) != connect.CodeInvalidArgument {
+		t.Errorf("recall of 0: %v", err)
+	}
 	words := []*tarnv1.TextQuery{{Key: "body", Text: "Tarn"}}
 	res, err := w.vectors.Query(ctx, &tarnv1.QueryRequest{Bucket: "docs", Index: "notes", Texts: words, TopK: 100, Explain: true})
 	if err != nil || len(res.Hits) != 24 || res.Hits[0].Score <= res.Hits[23].Score || res.Explain.TextMatches != 24 {

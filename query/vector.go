@@ -40,7 +40,7 @@ func (s *vectorService) CreateIndex(ctx context.Context, req *tarnv1.CreateIndex
 	if !ok {
 		return nil, invalid("metric", "%d is not known", req.Metric)
 	}
-	spec := vectors.Spec{Name: req.Name, Dimension: int(req.Dimension), Metric: metric, NonFilterable: req.NonFilterableMetadataKeys, Texts: textsOf(req.TextKeys, req.TextLanguage)}
+	spec := vectors.Spec{Name: req.Name, Dimension: int(req.Dimension), Metric: metric, NonFilterable: req.NonFilterableMetadataKeys, Texts: textsOf(req.TextKeys, req.TextLanguage), RecallTarget: req.RecallTarget}
 	if e := req.Embedder; e != nil {
 		spec.Embedder = &vectors.EmbedderSpec{Kind: e.Kind, URL: e.Url, Model: e.Model, Revision: e.Revision}
 	}
@@ -69,7 +69,7 @@ func indexOf(bucket string, i vectors.Info) *tarnv1.Index {
 	out := &tarnv1.Index{
 		Bucket: bucket, Name: i.Name, Dimension: uint32(i.Dimension), Metric: metricOf(i.Metric),
 		NonFilterableMetadataKeys: i.NonFilterable, Created: timestamppb.New(i.Created), Vectors: i.Vectors,
-		Neighbourhoods: uint64(i.Neighbourhoods), Cells: uint64(i.Cells), TailVectors: uint64(i.TailVectors), Probes: uint32(i.Probes), Recall: i.Recall, TextKeys: textKeys(i.Texts), TextLanguages: textLanguages(i.Texts),
+		Neighbourhoods: uint64(i.Neighbourhoods), Cells: uint64(i.Cells), TailVectors: uint64(i.TailVectors), Probes: uint32(i.Probes), Recall: i.Recall, RecallTarget: i.Target(), TextKeys: textKeys(i.Texts), TextLanguages: textLanguages(i.Texts),
 	}
 	if e := i.Embedder; e != nil {
 		out.Embedder = &tarnv1.Embedder{Kind: e.Kind, Url: e.URL, Model: e.Model, Revision: e.Revision}
@@ -141,6 +141,14 @@ func (s *vectorService) MeasureRecall(ctx context.Context, req *tarnv1.MeasureRe
 		return nil, err
 	}
 	return &tarnv1.MeasureRecallResponse{Recall: r.Recall, Samples: uint32(r.Samples), Probes: uint32(r.Probes), ExactScanned: uint64(r.ExactScanned)}, nil
+}
+
+func (s *vectorService) ChangeRecall(ctx context.Context, req *tarnv1.ChangeRecallRequest) (*tarnv1.ChangeRecallResponse, error) {
+	info, err := s.o.Vectors.ChangeRecall(ctx, req.Bucket, req.Index, req.RecallTarget)
+	if err != nil {
+		return nil, err
+	}
+	return &tarnv1.ChangeRecallResponse{Index: indexOf(req.Bucket, info)}, nil
 }
 
 func (s *vectorService) Put(ctx context.Context, req *tarnv1.PutRequest) (*tarnv1.PutResponse, error) {

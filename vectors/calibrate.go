@@ -12,18 +12,18 @@ import (
 	"github.com/tarnlake/tarn/vectors/segment"
 )
 
-// How many neighbourhoods an automatic query looks into. Queries are drawn from
-// the stored vectors; their exact neighbours are found by comparing with all; what
-// counts is in which place of the query's order each neighbour's
-// neighbourhood stands. The margins are for queries that are less like the
-// stored vectors than the samples are.
+// How many cells an automatic query looks into. The exact neighbours of sample queries are found by comparing
+// with all; what counts is in which place of the query's order each neighbour's cell stands. Samples are those that were
+// asked lately (asked) and, as these may be of one kind, stored vectors. Until enough were asked there are only
+// the latter, and margins, for queries that are less like the stored vectors than the samples are.
 const (
 	calibratedK        = 10
 	calibrationQueries = 128 // at least; more where there are few vectors to compare with, up to calibrationMost
 	calibrationMost    = 512
 	calibrationWork    = 128 * 200_000 // comparisons; half a second of a processor with 384 numbers
-	calibrationRecall  = 0.985         // of the samples; what is promised is 0.95
+	calibrationMissed  = 0.3           // of stored vectors, so much of what may be missed
 	calibrationMargin  = 1.4
+	askedMissed        = 0.8  // likewise of what was asked: the rest is for what codes miss, and for the luck of samples
 	drawnTowards       = 0.25 // of every second sample: the share of another stored vector
 )
 
@@ -101,11 +101,17 @@ func (o *opened) calibrate(ctx context.Context, m *moment, _ *plan) (index.Posit
 	if err != nil {
 		return "", err
 	}
-	next := m.upkeep
-	next.calibratedRows = uint64(m.rows)
-	next.probes, next.recall, err = o.measure(ctx, m, samples)
+	live := o.asked.samples()
+	counts, err := o.measure(ctx, m, samples, live)
 	if err != nil {
 		return "", err
+	}
+	next := m.upkeep
+	next.calibratedRows = uint64(m.rows)
+	next.filtered = 0
+	if next.probes, next.recall = probesByStored(counts[0], o.rec.spec.Target()); live != nil {
+		next.filtered = next.probes // of filters, what was asked tells nothing
+		next.probes, next.recall = probesByAsked(counts[0], counts[1], o.rec.spec.Target())
 	}
 	s := stepping{o: o, m: m}
 	s.txn.Conditions = []index.Condition{
@@ -114,6 +120,9 @@ func (o *opened) calibrate(ctx context.Context, m *moment, _ *plan) (index.Posit
 	}
 	s.put(o.keys.key(keyUpkeep, ""), nil, next.encode())
 	res, err := o.e.commit(ctx, s.txn)
+	if err == nil && (live != nil || o.asked.wanted()) {
+		o.asked.chosen(len(samples)+len(live), m.rows)
+	}
 	return res.Position, err
 }
 
@@ -126,56 +135,90 @@ func samplesFor(m *moment) int {
 	return max(calibrationQueries, min(calibrationMost, calibrationWork/max(1, m.rows)))
 }
 
-// measure compares samples with all rows of the segments, block by block.
-func (o *opened) measure(ctx context.Context, m *moment, samples []sampled) (probes int, recall float64, err error) {
-	type neighbour struct {
-		best
-		spots map[uint64]lying // of found ids
-	}
-	queries := make([]*distance.Query, len(samples))
-	nearest := make([]neighbour, len(samples))
+// neighbours of a sample, and where they lie.
+type neighbours struct {
+	best
+	query *distance.Query
+	spots map[uint64]lying // of found ids
+}
+
+// measure compares samples with all rows of the segments, block by block, and counts in which place the neighbours of each group stand.
+func (o *opened) measure(ctx context.Context, m *moment, groups ...[]sampled) ([]histogram, error) {
+	samples, metric := slices.Concat(groups...), o.rec.spec.Metric
+	nearest := make([]neighbours, len(samples))
 	for i := range samples {
-		queries[i] = distance.NewQuery(o.rec.spec.Metric, samples[i].values)
-		nearest[i] = neighbour{best: best{k: calibratedK}, spots: map[uint64]lying{}}
+		nearest[i] = neighbours{best{k: calibratedK}, distance.NewQuery(metric, samples[i].values), map[uint64]lying{}}
 	}
 	var scores []float32
 	hosts := map[lying]spot{}
 	for at, h := range m.byPlace {
 		blocks, _, err := o.e.cache.wholes(ctx, h.parts)
 		if err != nil {
-			return 0, 0, err
+			return nil, err
 		}
 		for part, b := range blocks {
 			m.hosts(hosts, h, &h.parts[part], b)
 			scores = slices.Grow(scores[:0], b.Len())[:b.Len()]
-			for i := range queries {
-				queries[i].Rows(b.Vectors(), b.Inverses(), scores)
+			for i := range nearest {
+				n := &nearest[i]
+				n.query.Rows(b.Vectors(), b.Inverses(), scores)
 				for row, d := range scores {
-					if id := b.IDs()[row]; id != samples[i].id && nearest[i].wants(d, id) && o.alive(m, b, row) {
-						nearest[i].add(found{distance: d, id: id})
-						nearest[i].spots[id] = lying{spot{at, b.CellOf(row)}, row}
+					if id := b.IDs()[row]; id != samples[i].id && n.wants(d, id) && o.alive(m, b, row) {
+						n.add(found{distance: d, id: id})
+						n.spots[id] = lying{spot{at, b.CellOf(row)}, row}
 					}
 				}
 			}
 		}
 	}
-	places := make([]int, m.atlas.Places()) // how many neighbours stand in which place
-	total := 0
-	ranks := newStandings(m)
-	for i := range samples {
-		ranks.of(o.rec.spec.Metric, queries[i])
-		for _, f := range nearest[i].found {
-			at := nearest[i].spots[f.id]
-			rank := ranks.place(at.spot)
-			if host, ok := hosts[at]; ok {
-				rank = min(rank, ranks.place(host))
-			}
-			places[rank]++
-			total++
+	ranks, counts := newStandings(m), make([]histogram, len(groups))
+	for g, group := range groups {
+		counts[g].places = make([]int, m.atlas.Places())
+		for i := range group {
+			ranks.of(metric, nearest[i].query)
+			counts[g].count(ranks, hosts, &nearest[i])
+		}
+		nearest = nearest[len(group):]
+	}
+	return counts, nil
+}
+
+// histogram is how many neighbours of samples stand in which place.
+type histogram struct {
+	places []int
+	total  int
+}
+
+func (h *histogram) count(ranks *standings, hosts map[lying]spot, n *neighbours) {
+	for _, f := range n.found {
+		at := n.spots[f.id]
+		rank := ranks.place(at.spot)
+		if host, ok := hosts[at]; ok {
+			rank = min(rank, ranks.place(host))
+		}
+		h.places[rank]++
+		h.total++
+	}
+}
+
+// share of the neighbours that the first places hold.
+func (h *histogram) share(places int) float64 {
+	sum := 0
+	for _, n := range h.places[:places] {
+		sum += n
+	}
+	return float64(sum) / float64(h.total)
+}
+
+// least is the least number of places that hold a share of the neighbours.
+func (h *histogram) least(share float64) int {
+	sum := 0
+	for i, n := range h.places {
+		if sum += n; float64(sum) >= share*float64(h.total) {
+			return i + 1
 		}
 	}
-	probes, recall = chooseProbes(places, total)
-	return probes, recall, nil
+	return len(h.places)
 }
 
 // lying is a row in its cell.
@@ -195,21 +238,24 @@ func (m *moment) hosts(hosts map[lying]spot, h *home, p *part, b *segment.Block)
 	}
 }
 
-// chooseProbes is the least number of places that hold enough of the
-// neighbours, with a margin, and the share that it then holds.
-func chooseProbes(places []int, total int) (probes int, recall float64) {
-	if total == 0 {
-		return len(places), 1
+// probesByStored is how many places are to be looked into so that a target is met, and the share of the neighbours that
+// they then hold.
+func probesByStored(stored histogram, target float64) (probes int, recall float64) {
+	if stored.total == 0 {
+		return len(stored.places), 1
 	}
-	sums, sum := make([]int, len(places)+1), 0
-	for i, n := range places {
-		sum += n
-		sums[i+1] = sum
+	probes = int(math.Ceil(float64(stored.least(1-calibrationMissed*(1-target)))*calibrationMargin)) + 1
+	probes = min(len(stored.places), probes)
+	return probes, stored.share(probes)
+}
+
+// probesByAsked is the same where it is known what is asked.
+func probesByAsked(stored, asked histogram, target float64) (probes int, recall float64) {
+	if stored.total == 0 || asked.total == 0 {
+		return len(stored.places), 1
 	}
-	for probes = 1; probes < len(places) && float64(sums[probes]) < calibrationRecall*float64(total); probes++ {
-	}
-	probes = min(len(places), int(math.Ceil(float64(probes)*calibrationMargin))+1)
-	return probes, float64(sums[probes]) / float64(total)
+	probes = min(len(stored.places), max(stored.least(target), asked.least(1-askedMissed*(1-target)))+1)
+	return probes, asked.share(probes)
 }
 
 // standings tell at which probe a query comes to a spot.

@@ -90,17 +90,38 @@ func (e *Engine) DescribeIndex(ctx context.Context, bucket, name string) (Info, 
 	if err != nil {
 		return Info{}, err
 	}
+	return o.info(&m), nil
+}
+
+// InMemory lists the indexes that are in memory, at most max of them, with their state.
+func (e *Engine) InMemory(max int) (list []Info) {
+	for _, o := range e.opens() {
+		select {
+		case <-o.ready:
+		default:
+			continue // it is being loaded
+		}
+		if o.loadErr != nil || o.isStale() || len(list) == max {
+			continue
+		}
+		m := o.moment()
+		list = append(list, o.info(&m))
+	}
+	return list
+}
+
+func (o *opened) info(m *moment) Info {
 	o.mu.RLock()
 	defer o.mu.RUnlock()
 	v := m.view
 	info := Info{
-		Spec: o.rec.spec, Bucket: bucket, Created: o.rec.created,
+		Spec: o.rec.spec, Bucket: o.bucket, Created: o.rec.created,
 		Neighbourhoods: len(v.homes), Cells: v.places(), Segments: len(v.segments), RowFiles: len(v.rowFiles),
 		TailVectors: v.tailRows, TailBytes: v.tailBytes, Superseded: len(v.dead),
 		Probes: v.upkeep.probes, Recall: v.upkeep.recall,
 	}
 	info.Vectors = uint64(v.rows + v.tailRows - len(v.dead))
-	return info, nil
+	return info
 }
 
 // current is an open index with its present moment, which has all that was

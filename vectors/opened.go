@@ -30,6 +30,7 @@ type opened struct {
 	ids     allocator
 	work    chan struct{} // holds one token: who has it does upkeep
 	upkeep  upkeepNotes   // guarded by work
+	asked   asked
 	reaped  atomic.Uint64 // no vector is left whose source died in an entry with a version up to this
 
 	mu struct { // never held across I/O, nor while vectors are compared

@@ -294,10 +294,10 @@ func (o *opened) polishAround(m *moment, h *home, new int) []uint32 {
 	return append(homes, others[:min(len(others), new/4)]...)
 }
 
-// planCalibrate: the index grew or shrank by a third since its probes were chosen.
+// planCalibrate: the index grew or shrank by a third since its probes were chosen, or was asked much.
 func (o *opened) planCalibrate(m *moment, _ *Tuning) *plan {
 	then := float64(m.upkeep.calibratedRows)
-	if now := float64(m.rows); m.upkeep.probes > 0 && now < then*4/3 && now > then*2/3 {
+	if now := float64(m.rows); m.upkeep.probes > 0 && now < then*4/3 && now > then*2/3 && !o.asked.wanted() {
 		return nil
 	}
 	if m.rows == 0 {

@@ -215,7 +215,8 @@ func (s *scan) run(ctx context.Context, r *Request) error {
 	}
 	probes := r.Probes
 	if probes == 0 {
-		probes = automaticProbes(&s.m, r.TopK)
+		probes = s.automaticProbes(r.TopK)
+		s.noteAsked(r)
 	}
 	if r.Within != nil && s.m.centroids != nil && !r.Exact {
 		return s.nearby(ctx)
@@ -233,17 +234,28 @@ func (s *scan) run(ctx context.Context, r *Request) error {
 	return s.probe(ctx, probes)
 }
 
+// noteAsked takes what is asked for a sample by which probes are chosen.
+func (s *scan) noteAsked(r *Request) {
+	if s.m.upkeep.probes > 0 && !r.Exact && r.Within == nil && s.filter == nil && s.o.asked.note(s.query.Vector()) {
+		s.o.e.wake()
+	}
+}
+
 // automaticProbes grows the calibrated count, which is for ten neighbours, with
 // the logarithm of topK.
-func automaticProbes(m *moment, topK int) int {
-	if m.upkeep.probes == 0 {
-		return m.places() // not calibrated yet: be exact
+func (s *scan) automaticProbes(topK int) int {
+	probes := s.m.upkeep.probes
+	if s.filter != nil && s.m.upkeep.filtered > 0 {
+		probes = s.m.upkeep.filtered
+	}
+	if probes == 0 {
+		return s.m.places() // not calibrated yet: be exact
 	}
 	factor := 1.0
 	if topK > calibratedK {
 		factor += 0.6 * math.Log2(float64(topK)/calibratedK)
 	}
-	return int(math.Ceil(factor * float64(m.upkeep.probes)))
+	return int(math.Ceil(factor * float64(probes)))
 }
 
 // everything compares with every vector.
@@ -389,65 +401,4 @@ func (s *scan) answer(ctx context.Context, r *Request, found []ranked) (Answer, 
 	}
 	answer.Hits, answer.Explain = hits, s.explain
 	return answer, nil
-}
-
-// Recall is what Engine.Recall measured.
-type Recall struct {
-	Recall       float64 // share of the exact neighbours that were found
-	Samples      int
-	Probes       int   // cells that an automatic query looks into
-	ExactScanned int64 // vectors compared for the exact answers
-}
-
-// Recall answers queries both ways, by probing and exactly, and tells how many of the
-// k nearest neighbours the first way finds. The queries are stored vectors,
-// every second one drawn towards another.
-func (e *Engine) Recall(ctx context.Context, bucket, name string, samples, k int) (Recall, error) {
-	if samples < 1 || samples > PageMax {
-		return Recall{}, invalid("samples", "is %d, must be 1 to %d", samples, PageMax)
-	}
-	if k < 1 || k > GetMax {
-		return Recall{}, invalid("k", "is %d, must be 1 to %d", k, GetMax)
-	}
-	o, m, err := e.current(ctx, bucket, name)
-	if err != nil {
-		return Recall{}, err
-	}
-	queries, err := o.sample(ctx, &m, samples)
-	if err != nil {
-		return Recall{}, err
-	}
-	r := Recall{Samples: len(queries), Probes: m.upkeep.probes, Recall: 1}
-	wanted, got := 0, 0
-	for _, q := range queries {
-		exact, err := e.Query(ctx, bucket, name, Request{Values: q.values, TopK: k, Exact: true})
-		if err != nil {
-			return r, err
-		}
-		quick, err := e.Query(ctx, bucket, name, Request{Values: q.values, TopK: k})
-		if err != nil {
-			return r, err
-		}
-		r.ExactScanned += exact.Explain.Scanned
-		wanted += len(exact.Hits)
-		got += overlap(exact.Hits, quick.Hits)
-	}
-	if wanted > 0 {
-		r.Recall = float64(got) / float64(wanted)
-	}
-	return r, nil
-}
-
-func overlap(a, b []Hit) int {
-	keys := map[string]bool{}
-	for _, h := range a {
-		keys[h.Key] = true
-	}
-	n := 0
-	for _, h := range b {
-		if keys[h.Key] {
-			n++
-		}
-	}
-	return n
 }

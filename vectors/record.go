@@ -148,7 +148,8 @@ func (f *fields) end(what string) error {
 //	incarnation 8, created 8 (ns since 1970), dimension 4, metric 1, name,
 //	list of non-filterable keys, 1 byte: embedder? then kind, url, model, revision, dimension 4
 //	in version 2, where there are any: list of keys that are searched by words; in version 3, where one has
-//	a language, that follows its key after a zero byte
+//	a language, that follows its key after a zero byte; in version 4, where there is a target of recall: that list,
+//	which may be empty, and the target 8
 type indexRecord struct {
 	spec    Spec
 	inc     incarnation
@@ -176,27 +177,35 @@ func (r *indexRecord) encode() []byte {
 		w.text(e.Revision)
 		w.u32(uint32(e.Dimension))
 	}
-	if len(r.spec.Texts) > 0 {
+	switch {
+	case r.spec.RecallTarget != 0:
+		w.b[0] = indexRecordTarget
+	case !slices.Equal(fieldsOf(r.spec.Texts), r.spec.Texts):
+		w.b[0] = indexRecordLanguages
+	case len(r.spec.Texts) > 0:
 		w.b[0] = indexRecordVersion
-		if !slices.Equal(fieldsOf(r.spec.Texts), r.spec.Texts) {
-			w.b[0] = indexRecordLanguages
-		}
-		w.count(len(r.spec.Texts))
-		for _, k := range r.spec.Texts {
-			w.text(k)
-		}
+	default:
+		return w.b
+	}
+	w.count(len(r.spec.Texts))
+	for _, k := range r.spec.Texts {
+		w.text(k)
+	}
+	if r.spec.RecallTarget != 0 {
+		w.float(r.spec.RecallTarget)
 	}
 	return w.b
 }
 
-// Versions of the records of indexes with text, and of those with text in some language.
+// Versions of the records of indexes with text, of those with text in some language, and of those with a target of recall.
 const (
 	indexRecordVersion   = 2
 	indexRecordLanguages = 3
+	indexRecordTarget    = 4
 )
 
 func decodeIndexRecord(b []byte) (r indexRecord, err error) {
-	f, texts := &fields{}, len(b) > 0 && (b[0] == indexRecordVersion || b[0] == indexRecordLanguages)
+	f, texts := &fields{}, len(b) > 0 && b[0] >= indexRecordVersion && b[0] <= indexRecordTarget
 	if texts {
 		f.b = b[1:]
 	} else {
@@ -217,7 +226,12 @@ func decodeIndexRecord(b []byte) (r indexRecord, err error) {
 		for range f.count(1) {
 			r.spec.Texts = append(r.spec.Texts, f.text())
 		}
-		if len(r.spec.Texts) == 0 {
+		if b[0] == indexRecordTarget {
+			r.spec.RecallTarget = f.float()
+			if f.err == nil && validateTarget(r.spec.RecallTarget, "") != nil {
+				f.fail("recall of %v", r.spec.RecallTarget)
+			}
+		} else if len(r.spec.Texts) == 0 {
 			f.fail("no text")
 		}
 	}
@@ -332,7 +346,8 @@ func decodeNeighbourhoodRecord(b []byte) (n neighbourhoodRecord, err error) {
 
 // upkeepRecord: next segment 8, next neighbourhood 4, probes 4, recall 8 (float64),
 // rows when probes were chosen 8, rows when all centroids were last made 8; in version 2, where the index was
-// polished, rows when that was last done 8.
+// polished, rows when that was last done 8; in version 3, where probes were chosen by what was asked, that too, which may be
+// zero, and probes of queries with a filter 4.
 type upkeepRecord struct {
 	nextSegment       uint64
 	nextNeighbourhood uint32
@@ -341,6 +356,7 @@ type upkeepRecord struct {
 	calibratedRows    uint64
 	builtRows         uint64
 	polishedRows      uint64
+	filtered          int // probes of queries with a filter; 0: as of others
 }
 
 func (u *upkeepRecord) encode() []byte {
@@ -351,17 +367,25 @@ func (u *upkeepRecord) encode() []byte {
 	w.float(u.recall)
 	w.u64(u.calibratedRows)
 	w.u64(u.builtRows)
-	if u.polishedRows > 0 {
-		w.b[0] = upkeepRecordVersion
+	if u.polishedRows > 0 || u.filtered > 0 {
+		w.b[0] = upkeepRecordPolished
 		w.u64(u.polishedRows)
+	}
+	if u.filtered > 0 {
+		w.b[0] = upkeepRecordAsked
+		w.u32(uint32(u.filtered))
 	}
 	return w.b
 }
 
-const upkeepRecordVersion = 2
+// Versions of the records of indexes that were polished, and of those whose probes were chosen by what was asked.
+const (
+	upkeepRecordPolished = 2
+	upkeepRecordAsked    = 3
+)
 
 func decodeUpkeepRecord(b []byte) (u upkeepRecord, err error) {
-	polished := len(b) > 0 && b[0] == upkeepRecordVersion
+	polished := len(b) > 0 && (b[0] == upkeepRecordPolished || b[0] == upkeepRecordAsked)
 	f := &fields{}
 	if polished {
 		f.b = b[1:]
@@ -376,6 +400,9 @@ func decodeUpkeepRecord(b []byte) (u upkeepRecord, err error) {
 	u.builtRows = f.u64()
 	if polished {
 		u.polishedRows = f.u64()
+		if b[0] == upkeepRecordAsked {
+			u.filtered = int(f.u32())
+		}
 	}
 	return u, f.end("upkeep")
 }

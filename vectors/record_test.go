@@ -31,6 +31,12 @@ func withLanguage() indexRecord {
 	return r
 }
 
+func withTarget() indexRecord {
+	r := someRecord()
+	r.spec.Embedder, r.spec.RecallTarget = nil, 0.75
+	return r
+}
+
 func someRowFile() rowFileRecord {
 	return rowFileRecord{file: RowFile{Rows: 5, FirstID: 7, LastID: 300, Detail: []byte("d")}, runs: runsOf([]uint64{7, 8, 9, 299, 300})}
 }
@@ -55,6 +61,10 @@ var records = []struct {
 		"00" + "02" + "0474657874" + "047400656e",
 		func() []byte { r := withLanguage(); return r.encode() },
 		func(b []byte) (any, error) { return decodeIndexRecord(b) }, withLanguage()},
+	{"index with a target of recall", "04" + "0102000000000000" + "0500000000000000" + "80010000" + "01" + "04646f6373" + "01" + "0474657874" +
+		"00" + "00" + "000000000000e83f",
+		func() []byte { r := withTarget(); return r.encode() },
+		func(b []byte) (any, error) { return decodeIndexRecord(b) }, withTarget()},
 	{"mapping", "01" + "0900000000000000" + "03000000000000000000000000000000",
 		mapping{9, objects.VersionID{3}}.encode,
 		func(b []byte) (any, error) { return decodeMapping(b) }, mapping{9, objects.VersionID{3}}},
@@ -71,11 +81,14 @@ var records = []struct {
 		(&neighbourhoodRecord{4, []float32{1, 2}}).encode,
 		func(b []byte) (any, error) { return decodeNeighbourhoodRecord(b) }, neighbourhoodRecord{4, []float32{1, 2}}},
 	{"upkeep", "01" + "0300000000000000" + "09000000" + "04000000" + "000000000000e03f" + "6400000000000000" + "3200000000000000",
-		(&upkeepRecord{3, 9, 4, 0.5, 100, 50, 0}).encode,
-		func(b []byte) (any, error) { return decodeUpkeepRecord(b) }, upkeepRecord{3, 9, 4, 0.5, 100, 50, 0}},
+		(&upkeepRecord{3, 9, 4, 0.5, 100, 50, 0, 0}).encode,
+		func(b []byte) (any, error) { return decodeUpkeepRecord(b) }, upkeepRecord{3, 9, 4, 0.5, 100, 50, 0, 0}},
 	{"upkeep of a polished index", "02" + "0300000000000000" + "09000000" + "04000000" + "000000000000e03f" + "6400000000000000" + "3200000000000000" + "3300000000000000",
-		(&upkeepRecord{3, 9, 4, 0.5, 100, 50, 51}).encode,
-		func(b []byte) (any, error) { return decodeUpkeepRecord(b) }, upkeepRecord{3, 9, 4, 0.5, 100, 50, 51}},
+		(&upkeepRecord{3, 9, 4, 0.5, 100, 50, 51, 0}).encode,
+		func(b []byte) (any, error) { return decodeUpkeepRecord(b) }, upkeepRecord{3, 9, 4, 0.5, 100, 50, 51, 0}},
+	{"upkeep of an index that is asked", "03" + "0300000000000000" + "09000000" + "04000000" + "000000000000e03f" + "6400000000000000" + "3200000000000000" + "3300000000000000" + "07000000",
+		(&upkeepRecord{3, 9, 4, 0.5, 100, 50, 51, 7}).encode,
+		func(b []byte) (any, error) { return decodeUpkeepRecord(b) }, upkeepRecord{3, 9, 4, 0.5, 100, 50, 51, 7}},
 	{"row file", "01" + "05000000" + "0700000000000000" + "2c01000000000000" + "02" + "0003" + "a10202" + "0164",
 		func() []byte { r := someRowFile(); return r.encode() },
 		func(b []byte) (any, error) { return decodeRowFileRecord(b) }, someRowFile()},
@@ -101,7 +114,7 @@ func TestRecordsStayAsTheyAre(t *testing.T) {
 		if _, err := r.decode(append(bytes.Clone(b), 0)); err == nil {
 			t.Errorf("%s record with a byte too many decodes", r.name)
 		}
-		b[0] = 4
+		b[0] = 9
 		if _, err := r.decode(b); err == nil {
 			t.Errorf("%s record of a newer version decodes", r.name)
 		}

@@ -33,6 +33,7 @@ type Spec struct {
 	NonFilterable []string        // metadata keys that filters may not name; at most 10
 	Texts         []string        // metadata keys that are searched by words, or keys in a language: TextIn; at most 10. It may change
 	Embedder      *EmbedderSpec   // nil: the index makes no vectors from text
+	RecallTarget  float64         // share of the ten nearest that an automatic query is to find, 0.5 to 0.999; zero: RecallDefault. It may change
 }
 
 // EmbedderSpec is the model that makes an index's vectors from text.
@@ -72,6 +73,11 @@ func (s *Spec) validate() error {
 		return invalid("dimension", "is %d, must be 1 to %d", s.Dimension, DimensionMax)
 	case !s.Metric.Known():
 		return invalid("distanceMetric", "is unknown; known are cosine, euclidean and dot")
+	}
+	if s.RecallTarget != 0 {
+		if err := validateTarget(s.RecallTarget, "recallTarget"); err != nil {
+			return err
+		}
 	}
 	if err := s.validateNonFilterable(); err != nil {
 		return err

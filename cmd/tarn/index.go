@@ -35,6 +35,7 @@ func indexPlace(arg string) (bucket, name string, err error) {
 
 func indexCreateCommand(c *client) *cobra.Command {
 	var dimension uint32
+	var recall float64
 	var metric, embedder, model, revision string
 	var nonFilterable, texts []string
 	var language string
@@ -50,7 +51,7 @@ func indexCreateCommand(c *client) *cobra.Command {
 			if !ok {
 				return &usageError{fmt.Sprintf("--metric: %q is not cosine, euclidean or dot", metric)}
 			}
-			req := &tarnv1.CreateIndexRequest{Bucket: bucket, Name: name, Dimension: dimension, Metric: m, NonFilterableMetadataKeys: nonFilterable, TextKeys: texts, TextLanguage: language}
+			req := &tarnv1.CreateIndexRequest{Bucket: bucket, Name: name, Dimension: dimension, Metric: m, NonFilterableMetadataKeys: nonFilterable, TextKeys: texts, TextLanguage: language, RecallTarget: recall}
 			if embedder != "" {
 				if model == "" {
 					return &usageError{"--embedder needs --model"}
@@ -74,6 +75,7 @@ func indexCreateCommand(c *client) *cobra.Command {
 	f.StringSliceVar(&nonFilterable, "non-filterable", nil, "metadata keys that are only returned, to 10")
 	f.StringSliceVar(&texts, "texts", nil, "metadata keys that are searched by words, to 10")
 	f.StringVar(&language, "language", "", "of these texts, such as en: words are found by their stems")
+	f.Float64Var(&recall, "recall", 0, "share of the ten nearest that a query is to find, 0.5 to 0.999 (default 0.95)")
 	f.StringVar(&embedder, "embedder", "", "base URL of an OpenAI-compatible server, such as http://127.0.0.1:8080/v1")
 	f.StringVar(&model, "model", "", "the embedder's model")
 	f.StringVar(&revision, "revision", "", "the model's revision, to be recorded")
@@ -121,9 +123,9 @@ func indexTextsCommand(c *client) *cobra.Command {
 }
 
 func printIndexes(cmd *cobra.Command, c *client, indexes ...*tarnv1.Index) error {
-	t := &table{columns: []string{"Index", "Dimension", "Metric", "Vectors", "Neighbourhoods", "Tail", "Probes", "Recall", "Embedder"}}
+	t := &table{columns: []string{"Index", "Dimension", "Metric", "Vectors", "Neighbourhoods", "Tail", "Probes", "Recall", "Target", "Embedder"}}
 	for _, i := range indexes {
-		t.add(i.Bucket+"/"+i.Name, i.Dimension, metricName(i.Metric), i.Vectors, i.Neighbourhoods, i.TailVectors, i.Probes, i.Recall, i.Embedder.GetModel())
+		t.add(i.Bucket+"/"+i.Name, i.Dimension, metricName(i.Metric), i.Vectors, i.Neighbourhoods, i.TailVectors, i.Probes, i.Recall, i.RecallTarget, i.Embedder.GetModel())
 	}
 	return t.print(cmd.OutOrStdout(), c.output)
 }
@@ -196,9 +198,9 @@ func indexRemoveCommand(c *client) *cobra.Command {
 
 func indexRecallCommand(c *client) *cobra.Command {
 	var k, samples uint32
-	var floor float64
+	var floor, target float64
 	cmd := &cobra.Command{
-		Use: "recall BUCKET/INDEX", Short: "Measure recall against exact answers", Args: exactly(1),
+		Use: "recall BUCKET/INDEX", Short: "Measure recall against exact answers, or choose a target", Args: exactly(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			bucket, name, err := indexPlace(args[0])
 			if err != nil {
@@ -207,6 +209,13 @@ func indexRecallCommand(c *client) *cobra.Command {
 			v, err := c.vectors(cmd.Context())
 			if err != nil {
 				return err
+			}
+			if cmd.Flags().Changed("target") {
+				res, err := v.ChangeRecall(cmd.Context(), &tarnv1.ChangeRecallRequest{Bucket: bucket, Index: name, RecallTarget: target})
+				if err != nil {
+					return err
+				}
+				return printIndexes(cmd, c, res.Index)
 			}
 			res, err := v.MeasureRecall(cmd.Context(), &tarnv1.MeasureRecallRequest{Bucket: bucket, Name: name, K: k, Samples: samples})
 			if err != nil {
@@ -226,5 +235,6 @@ func indexRecallCommand(c *client) *cobra.Command {
 	cmd.Flags().Uint32Var(&k, "k", 10, "neighbours a query")
 	cmd.Flags().Uint32Var(&samples, "samples", 100, "queries, to 1000")
 	cmd.Flags().Float64Var(&floor, "floor", 0, "fail when recall lies below this")
+	cmd.Flags().Float64Var(&target, "target", 0, "measure nothing, but choose the share of the ten nearest that queries are to find, 0.5 to 0.999")
 	return cmd
 }

@@ -124,6 +124,7 @@ func (l *lake) openUpper(ctx context.Context, s settings, master masterKey) erro
 	if err != nil {
 		return fmt.Errorf("open the vector engine: %w", err)
 	}
+	l.metrics.registry.MustRegister(indexMeters{l.vectors})
 	return nil
 }
 

@@ -83,6 +83,9 @@ func TestCommandLineFindsNeighbours(t *testing.T) {
 	if got := s.must(t, "index", "recall", "docs/points", "--samples", "20", "--floor", "0.95", "-o", "jsonl"); !strings.Contains(got, `"recall":1`) {
 		t.Errorf("a young index is scanned exactly, but recall is %s", got)
 	}
+	if got := s.must(t, "index", "recall", "docs/points", "--target", "0.9", "-o", "jsonl"); !strings.Contains(got, `"target":0.9,`) {
+		t.Errorf("the target of recall is %s", got)
+	}
 	if _, errs, status := s.tarn(t, "", "query", "docs/points", "--text", "words"); status != 5 || !strings.Contains(errs, "no embedder") {
 		t.Errorf("text without an embedder: status %d, %s", status, errs)
 	}

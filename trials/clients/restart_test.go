@@ -190,6 +190,9 @@ func TestTheServerStopsSoonAndComesBack(t *testing.T) {
 
 func TestHealthAndMetrics(t *testing.T) {
 	s := start(t)
+	s.must(t, "mb", "docs")
+	s.must(t, "index", "create", "docs/points", "--dimension", "2", "--recall", "0.9")
+	s.must(t, "index", "describe", "docs/points") // it is in memory
 	get := func(path, token string) (int, string) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+path, nil)
 		if err != nil {
@@ -216,6 +219,8 @@ func TestHealthAndMetrics(t *testing.T) {
 	}
 	if code, body := get("/_/metrics", strings.TrimSpace(s.must(t, "key", "token"))); code != 200 || !strings.Contains(body, "tarn_requests_total") {
 		t.Errorf("metrics: %d %.200s", code, body)
+	} else if !strings.Contains(body, `tarn_index_recall_target{bucket="docs",index="points"} 0.9`) {
+		t.Errorf("metrics do not know the index: %s", body)
 	}
 	if code, body := get("/_/console/", ""); code != 200 || !strings.Contains(body, "<html") {
 		t.Errorf("the console: %d %.200s", code, body)

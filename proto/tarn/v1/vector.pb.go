@@ -209,10 +209,11 @@ type Index struct {
 	Neighbourhoods            uint64                 `protobuf:"varint,9,opt,name=neighbourhoods,proto3" json:"neighbourhoods,omitempty"`                    // 0 while the index is young and scanned exactly
 	TailVectors               uint64                 `protobuf:"varint,10,opt,name=tail_vectors,json=tailVectors,proto3" json:"tail_vectors,omitempty"`      // not yet folded into segments
 	Probes                    uint32                 `protobuf:"varint,11,opt,name=probes,proto3" json:"probes,omitempty"`                                   // cells that an automatic query looks into
-	Recall                    float64                `protobuf:"fixed64,12,opt,name=recall,proto3" json:"recall,omitempty"`                                  // measured at 10, when it was last calibrated; 0: not yet
+	Recall                    float64                `protobuf:"fixed64,12,opt,name=recall,proto3" json:"recall,omitempty"`                                  // measured at 10 when probes were last chosen, by queries asked lately or else by stored vectors; 0: not yet
 	TextKeys                  []string               `protobuf:"bytes,13,rep,name=text_keys,json=textKeys,proto3" json:"text_keys,omitempty"`                // metadata keys that are searched by words
 	TextLanguages             []string               `protobuf:"bytes,15,rep,name=text_languages,json=textLanguages,proto3" json:"text_languages,omitempty"` // of the text_keys, in their order; empty where none has any
 	Cells                     uint64                 `protobuf:"varint,14,opt,name=cells,proto3" json:"cells,omitempty"`                                     // into which neighbourhoods are divided; one without any counts as one
+	RecallTarget              float64                `protobuf:"fixed64,16,opt,name=recall_target,json=recallTarget,proto3" json:"recall_target,omitempty"`  // share of the ten nearest that an automatic query is to find
 	unknownFields             protoimpl.UnknownFields
 	sizeCache                 protoimpl.SizeCache
 }
@@ -352,6 +353,13 @@ func (x *Index) GetCells() uint64 {
 	return 0
 }
 
+func (x *Index) GetRecallTarget() float64 {
+	if x != nil {
+		return x.RecallTarget
+	}
+	return 0
+}
+
 type CreateIndexRequest struct {
 	state                     protoimpl.MessageState `protogen:"open.v1"`
 	Bucket                    string                 `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
@@ -360,8 +368,9 @@ type CreateIndexRequest struct {
 	Metric                    Metric                 `protobuf:"varint,4,opt,name=metric,proto3,enum=tarn.v1.Metric" json:"metric,omitempty"` // unspecified: cosine
 	NonFilterableMetadataKeys []string               `protobuf:"bytes,5,rep,name=non_filterable_metadata_keys,json=nonFilterableMetadataKeys,proto3" json:"non_filterable_metadata_keys,omitempty"`
 	Embedder                  *Embedder              `protobuf:"bytes,6,opt,name=embedder,proto3" json:"embedder,omitempty"`
-	TextKeys                  []string               `protobuf:"bytes,7,rep,name=text_keys,json=textKeys,proto3" json:"text_keys,omitempty"`             // metadata keys that are searched by words, at most 10
-	TextLanguage              string                 `protobuf:"bytes,8,opt,name=text_language,json=textLanguage,proto3" json:"text_language,omitempty"` // of their texts, such as "en": words are found by their stems; empty: words as they stand
+	TextKeys                  []string               `protobuf:"bytes,7,rep,name=text_keys,json=textKeys,proto3" json:"text_keys,omitempty"`               // metadata keys that are searched by words, at most 10
+	TextLanguage              string                 `protobuf:"bytes,8,opt,name=text_language,json=textLanguage,proto3" json:"text_language,omitempty"`   // of their texts, such as "en": words are found by their stems; empty: words as they stand
+	RecallTarget              float64                `protobuf:"fixed64,9,opt,name=recall_target,json=recallTarget,proto3" json:"recall_target,omitempty"` // share of the ten nearest that an automatic query is to find, 0.5 to 0.999; 0: 0.95
 	unknownFields             protoimpl.UnknownFields
 	sizeCache                 protoimpl.SizeCache
 }
@@ -450,6 +459,13 @@ func (x *CreateIndexRequest) GetTextLanguage() string {
 		return x.TextLanguage
 	}
 	return ""
+}
+
+func (x *CreateIndexRequest) GetRecallTarget() float64 {
+	if x != nil {
+		return x.RecallTarget
+	}
+	return 0
 }
 
 type CreateIndexResponse struct {
@@ -3076,6 +3092,110 @@ func (x *ChangeTextsRequest) GetLanguage() string {
 	return ""
 }
 
+type ChangeRecallRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bucket        string                 `protobuf:"bytes,1,opt,name=bucket,proto3" json:"bucket,omitempty"`
+	Index         string                 `protobuf:"bytes,2,opt,name=index,proto3" json:"index,omitempty"`
+	RecallTarget  float64                `protobuf:"fixed64,3,opt,name=recall_target,json=recallTarget,proto3" json:"recall_target,omitempty"` // 0.5 to 0.999
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeRecallRequest) Reset() {
+	*x = ChangeRecallRequest{}
+	mi := &file_tarn_v1_vector_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeRecallRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeRecallRequest) ProtoMessage() {}
+
+func (x *ChangeRecallRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_vector_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeRecallRequest.ProtoReflect.Descriptor instead.
+func (*ChangeRecallRequest) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ChangeRecallRequest) GetBucket() string {
+	if x != nil {
+		return x.Bucket
+	}
+	return ""
+}
+
+func (x *ChangeRecallRequest) GetIndex() string {
+	if x != nil {
+		return x.Index
+	}
+	return ""
+}
+
+func (x *ChangeRecallRequest) GetRecallTarget() float64 {
+	if x != nil {
+		return x.RecallTarget
+	}
+	return 0
+}
+
+type ChangeRecallResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Index         *Index                 `protobuf:"bytes,1,opt,name=index,proto3" json:"index,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeRecallResponse) Reset() {
+	*x = ChangeRecallResponse{}
+	mi := &file_tarn_v1_vector_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeRecallResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeRecallResponse) ProtoMessage() {}
+
+func (x *ChangeRecallResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_tarn_v1_vector_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeRecallResponse.ProtoReflect.Descriptor instead.
+func (*ChangeRecallResponse) Descriptor() ([]byte, []int) {
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *ChangeRecallResponse) GetIndex() *Index {
+	if x != nil {
+		return x.Index
+	}
+	return nil
+}
+
 type ChangeTextsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Index         *Index                 `protobuf:"bytes,1,opt,name=index,proto3" json:"index,omitempty"`
@@ -3085,7 +3205,7 @@ type ChangeTextsResponse struct {
 
 func (x *ChangeTextsResponse) Reset() {
 	*x = ChangeTextsResponse{}
-	mi := &file_tarn_v1_vector_proto_msgTypes[43]
+	mi := &file_tarn_v1_vector_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3097,7 +3217,7 @@ func (x *ChangeTextsResponse) String() string {
 func (*ChangeTextsResponse) ProtoMessage() {}
 
 func (x *ChangeTextsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_tarn_v1_vector_proto_msgTypes[43]
+	mi := &file_tarn_v1_vector_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3110,7 +3230,7 @@ func (x *ChangeTextsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChangeTextsResponse.ProtoReflect.Descriptor instead.
 func (*ChangeTextsResponse) Descriptor() ([]byte, []int) {
-	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{43}
+	return file_tarn_v1_vector_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ChangeTextsResponse) GetIndex() *Index {
@@ -3129,7 +3249,7 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x10\n" +
 	"\x03url\x18\x02 \x01(\tR\x03url\x12\x14\n" +
 	"\x05model\x18\x03 \x01(\tR\x05model\x12\x1a\n" +
-	"\brevision\x18\x04 \x01(\tR\brevision\"\x8f\x04\n" +
+	"\brevision\x18\x04 \x01(\tR\brevision\"\xb4\x04\n" +
 	"\x05Index\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
@@ -3146,7 +3266,8 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\x06recall\x18\f \x01(\x01R\x06recall\x12\x1b\n" +
 	"\ttext_keys\x18\r \x03(\tR\btextKeys\x12%\n" +
 	"\x0etext_languages\x18\x0f \x03(\tR\rtextLanguages\x12\x14\n" +
-	"\x05cells\x18\x0e \x01(\x04R\x05cells\"\xb9\x02\n" +
+	"\x05cells\x18\x0e \x01(\x04R\x05cells\x12#\n" +
+	"\rrecall_target\x18\x10 \x01(\x01R\frecallTarget\"\xde\x02\n" +
 	"\x12CreateIndexRequest\x12\x16\n" +
 	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1c\n" +
@@ -3155,7 +3276,8 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\x1cnon_filterable_metadata_keys\x18\x05 \x03(\tR\x19nonFilterableMetadataKeys\x12-\n" +
 	"\bembedder\x18\x06 \x01(\v2\x11.tarn.v1.EmbedderR\bembedder\x12\x1b\n" +
 	"\ttext_keys\x18\a \x03(\tR\btextKeys\x12#\n" +
-	"\rtext_language\x18\b \x01(\tR\ftextLanguage\";\n" +
+	"\rtext_language\x18\b \x01(\tR\ftextLanguage\x12#\n" +
+	"\rrecall_target\x18\t \x01(\x01R\frecallTarget\";\n" +
 	"\x13CreateIndexResponse\x12$\n" +
 	"\x05index\x18\x01 \x01(\v2\x0e.tarn.v1.IndexR\x05index\"B\n" +
 	"\x14DescribeIndexRequest\x12\x16\n" +
@@ -3356,7 +3478,13 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\x05index\x18\x02 \x01(\tR\x05index\x12\x10\n" +
 	"\x03add\x18\x03 \x03(\tR\x03add\x12\x16\n" +
 	"\x06remove\x18\x04 \x03(\tR\x06remove\x12\x1a\n" +
-	"\blanguage\x18\x05 \x01(\tR\blanguage\";\n" +
+	"\blanguage\x18\x05 \x01(\tR\blanguage\"h\n" +
+	"\x13ChangeRecallRequest\x12\x16\n" +
+	"\x06bucket\x18\x01 \x01(\tR\x06bucket\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\tR\x05index\x12#\n" +
+	"\rrecall_target\x18\x03 \x01(\x01R\frecallTarget\"<\n" +
+	"\x14ChangeRecallResponse\x12$\n" +
+	"\x05index\x18\x01 \x01(\v2\x0e.tarn.v1.IndexR\x05index\";\n" +
 	"\x13ChangeTextsResponse\x12$\n" +
 	"\x05index\x18\x01 \x01(\v2\x0e.tarn.v1.IndexR\x05index*Y\n" +
 	"\x06Metric\x12\x16\n" +
@@ -3368,7 +3496,7 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\aRanking\x12\x17\n" +
 	"\x13RANKING_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fRANKING_FULL\x10\x01\x12\x11\n" +
-	"\rRANKING_BYTES\x10\x022\xf3\b\n" +
+	"\rRANKING_BYTES\x10\x022\xc0\t\n" +
 	"\rVectorService\x12H\n" +
 	"\vCreateIndex\x12\x1b.tarn.v1.CreateIndexRequest\x1a\x1c.tarn.v1.CreateIndexResponse\x12N\n" +
 	"\rDescribeIndex\x12\x1d.tarn.v1.DescribeIndexRequest\x1a\x1e.tarn.v1.DescribeIndexResponse\x12H\n" +
@@ -3387,7 +3515,8 @@ const file_tarn_v1_vector_proto_rawDesc = "" +
 	"\x05Count\x12\x15.tarn.v1.CountRequest\x1a\x16.tarn.v1.CountResponse\x129\n" +
 	"\x06Facets\x12\x16.tarn.v1.FacetsRequest\x1a\x17.tarn.v1.FacetsResponse\x12H\n" +
 	"\vDeleteWhere\x12\x1b.tarn.v1.DeleteWhereRequest\x1a\x1c.tarn.v1.DeleteWhereResponse\x12H\n" +
-	"\vChangeTexts\x12\x1b.tarn.v1.ChangeTextsRequest\x1a\x1c.tarn.v1.ChangeTextsResponseB/Z-github.com/tarnlake/tarn/proto/tarn/v1;tarnv1b\x06proto3"
+	"\vChangeTexts\x12\x1b.tarn.v1.ChangeTextsRequest\x1a\x1c.tarn.v1.ChangeTextsResponse\x12K\n" +
+	"\fChangeRecall\x12\x1c.tarn.v1.ChangeRecallRequest\x1a\x1d.tarn.v1.ChangeRecallResponseB/Z-github.com/tarnlake/tarn/proto/tarn/v1;tarnv1b\x06proto3"
 
 var (
 	file_tarn_v1_vector_proto_rawDescOnce sync.Once
@@ -3402,7 +3531,7 @@ func file_tarn_v1_vector_proto_rawDescGZIP() []byte {
 }
 
 var file_tarn_v1_vector_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_tarn_v1_vector_proto_msgTypes = make([]protoimpl.MessageInfo, 45)
+var file_tarn_v1_vector_proto_msgTypes = make([]protoimpl.MessageInfo, 47)
 var file_tarn_v1_vector_proto_goTypes = []any{
 	(Metric)(0),                   // 0: tarn.v1.Metric
 	(Ranking)(0),                  // 1: tarn.v1.Ranking
@@ -3449,87 +3578,92 @@ var file_tarn_v1_vector_proto_goTypes = []any{
 	(*DeleteWhereRequest)(nil),    // 42: tarn.v1.DeleteWhereRequest
 	(*DeleteWhereResponse)(nil),   // 43: tarn.v1.DeleteWhereResponse
 	(*ChangeTextsRequest)(nil),    // 44: tarn.v1.ChangeTextsRequest
-	(*ChangeTextsResponse)(nil),   // 45: tarn.v1.ChangeTextsResponse
-	nil,                           // 46: tarn.v1.ObjectPut.MetadataEntry
-	(*timestamppb.Timestamp)(nil), // 47: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 48: google.protobuf.Struct
-	(*structpb.Value)(nil),        // 49: google.protobuf.Value
+	(*ChangeRecallRequest)(nil),   // 45: tarn.v1.ChangeRecallRequest
+	(*ChangeRecallResponse)(nil),  // 46: tarn.v1.ChangeRecallResponse
+	(*ChangeTextsResponse)(nil),   // 47: tarn.v1.ChangeTextsResponse
+	nil,                           // 48: tarn.v1.ObjectPut.MetadataEntry
+	(*timestamppb.Timestamp)(nil), // 49: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 50: google.protobuf.Struct
+	(*structpb.Value)(nil),        // 51: google.protobuf.Value
 }
 var file_tarn_v1_vector_proto_depIdxs = []int32{
 	0,  // 0: tarn.v1.Index.metric:type_name -> tarn.v1.Metric
 	2,  // 1: tarn.v1.Index.embedder:type_name -> tarn.v1.Embedder
-	47, // 2: tarn.v1.Index.created:type_name -> google.protobuf.Timestamp
+	49, // 2: tarn.v1.Index.created:type_name -> google.protobuf.Timestamp
 	0,  // 3: tarn.v1.CreateIndexRequest.metric:type_name -> tarn.v1.Metric
 	2,  // 4: tarn.v1.CreateIndexRequest.embedder:type_name -> tarn.v1.Embedder
 	3,  // 5: tarn.v1.CreateIndexResponse.index:type_name -> tarn.v1.Index
 	3,  // 6: tarn.v1.DescribeIndexResponse.index:type_name -> tarn.v1.Index
 	3,  // 7: tarn.v1.ListIndexesResponse.indexes:type_name -> tarn.v1.Index
-	48, // 8: tarn.v1.Vector.metadata:type_name -> google.protobuf.Struct
+	50, // 8: tarn.v1.Vector.metadata:type_name -> google.protobuf.Struct
 	14, // 9: tarn.v1.Vector.source:type_name -> tarn.v1.Source
-	46, // 10: tarn.v1.ObjectPut.metadata:type_name -> tarn.v1.ObjectPut.MetadataEntry
+	48, // 10: tarn.v1.ObjectPut.metadata:type_name -> tarn.v1.ObjectPut.MetadataEntry
 	15, // 11: tarn.v1.PutRequest.vectors:type_name -> tarn.v1.Vector
 	16, // 12: tarn.v1.PutRequest.object:type_name -> tarn.v1.ObjectPut
 	17, // 13: tarn.v1.PutStreamRequest.batch:type_name -> tarn.v1.PutRequest
 	18, // 14: tarn.v1.PutStreamResponse.batch:type_name -> tarn.v1.PutResponse
 	15, // 15: tarn.v1.GetResponse.vectors:type_name -> tarn.v1.Vector
-	48, // 16: tarn.v1.ListRequest.filter:type_name -> google.protobuf.Struct
+	50, // 16: tarn.v1.ListRequest.filter:type_name -> google.protobuf.Struct
 	15, // 17: tarn.v1.ListResponse.vectors:type_name -> tarn.v1.Vector
-	48, // 18: tarn.v1.QueryRequest.filter:type_name -> google.protobuf.Struct
+	50, // 18: tarn.v1.QueryRequest.filter:type_name -> google.protobuf.Struct
 	28, // 19: tarn.v1.QueryRequest.texts:type_name -> tarn.v1.TextQuery
 	1,  // 20: tarn.v1.QueryRequest.ranking:type_name -> tarn.v1.Ranking
 	27, // 21: tarn.v1.QueryBatchRequest.queries:type_name -> tarn.v1.QueryRequest
 	35, // 22: tarn.v1.QueryBatchResponse.answers:type_name -> tarn.v1.QueryResponse
 	33, // 23: tarn.v1.QueryPageResponse.hits:type_name -> tarn.v1.Hit
-	48, // 24: tarn.v1.Hit.metadata:type_name -> google.protobuf.Struct
+	50, // 24: tarn.v1.Hit.metadata:type_name -> google.protobuf.Struct
 	14, // 25: tarn.v1.Hit.source:type_name -> tarn.v1.Source
 	33, // 26: tarn.v1.QueryResponse.hits:type_name -> tarn.v1.Hit
 	34, // 27: tarn.v1.QueryResponse.explain:type_name -> tarn.v1.Explain
-	48, // 28: tarn.v1.CountRequest.filter:type_name -> google.protobuf.Struct
-	48, // 29: tarn.v1.FacetsRequest.filter:type_name -> google.protobuf.Struct
+	50, // 28: tarn.v1.CountRequest.filter:type_name -> google.protobuf.Struct
+	50, // 29: tarn.v1.FacetsRequest.filter:type_name -> google.protobuf.Struct
 	40, // 30: tarn.v1.FacetsResponse.facets:type_name -> tarn.v1.Facet
 	41, // 31: tarn.v1.Facet.values:type_name -> tarn.v1.FacetValue
-	49, // 32: tarn.v1.FacetValue.value:type_name -> google.protobuf.Value
-	48, // 33: tarn.v1.DeleteWhereRequest.filter:type_name -> google.protobuf.Struct
-	3,  // 34: tarn.v1.ChangeTextsResponse.index:type_name -> tarn.v1.Index
-	4,  // 35: tarn.v1.VectorService.CreateIndex:input_type -> tarn.v1.CreateIndexRequest
-	6,  // 36: tarn.v1.VectorService.DescribeIndex:input_type -> tarn.v1.DescribeIndexRequest
-	8,  // 37: tarn.v1.VectorService.ListIndexes:input_type -> tarn.v1.ListIndexesRequest
-	10, // 38: tarn.v1.VectorService.DeleteIndex:input_type -> tarn.v1.DeleteIndexRequest
-	12, // 39: tarn.v1.VectorService.MeasureRecall:input_type -> tarn.v1.MeasureRecallRequest
-	17, // 40: tarn.v1.VectorService.Put:input_type -> tarn.v1.PutRequest
-	19, // 41: tarn.v1.VectorService.PutStream:input_type -> tarn.v1.PutStreamRequest
-	21, // 42: tarn.v1.VectorService.Get:input_type -> tarn.v1.GetRequest
-	23, // 43: tarn.v1.VectorService.List:input_type -> tarn.v1.ListRequest
-	25, // 44: tarn.v1.VectorService.Delete:input_type -> tarn.v1.DeleteRequest
-	27, // 45: tarn.v1.VectorService.Query:input_type -> tarn.v1.QueryRequest
-	29, // 46: tarn.v1.VectorService.QueryBatch:input_type -> tarn.v1.QueryBatchRequest
-	31, // 47: tarn.v1.VectorService.QueryPage:input_type -> tarn.v1.QueryPageRequest
-	36, // 48: tarn.v1.VectorService.Count:input_type -> tarn.v1.CountRequest
-	38, // 49: tarn.v1.VectorService.Facets:input_type -> tarn.v1.FacetsRequest
-	42, // 50: tarn.v1.VectorService.DeleteWhere:input_type -> tarn.v1.DeleteWhereRequest
-	44, // 51: tarn.v1.VectorService.ChangeTexts:input_type -> tarn.v1.ChangeTextsRequest
-	5,  // 52: tarn.v1.VectorService.CreateIndex:output_type -> tarn.v1.CreateIndexResponse
-	7,  // 53: tarn.v1.VectorService.DescribeIndex:output_type -> tarn.v1.DescribeIndexResponse
-	9,  // 54: tarn.v1.VectorService.ListIndexes:output_type -> tarn.v1.ListIndexesResponse
-	11, // 55: tarn.v1.VectorService.DeleteIndex:output_type -> tarn.v1.DeleteIndexResponse
-	13, // 56: tarn.v1.VectorService.MeasureRecall:output_type -> tarn.v1.MeasureRecallResponse
-	18, // 57: tarn.v1.VectorService.Put:output_type -> tarn.v1.PutResponse
-	20, // 58: tarn.v1.VectorService.PutStream:output_type -> tarn.v1.PutStreamResponse
-	22, // 59: tarn.v1.VectorService.Get:output_type -> tarn.v1.GetResponse
-	24, // 60: tarn.v1.VectorService.List:output_type -> tarn.v1.ListResponse
-	26, // 61: tarn.v1.VectorService.Delete:output_type -> tarn.v1.DeleteResponse
-	35, // 62: tarn.v1.VectorService.Query:output_type -> tarn.v1.QueryResponse
-	30, // 63: tarn.v1.VectorService.QueryBatch:output_type -> tarn.v1.QueryBatchResponse
-	32, // 64: tarn.v1.VectorService.QueryPage:output_type -> tarn.v1.QueryPageResponse
-	37, // 65: tarn.v1.VectorService.Count:output_type -> tarn.v1.CountResponse
-	39, // 66: tarn.v1.VectorService.Facets:output_type -> tarn.v1.FacetsResponse
-	43, // 67: tarn.v1.VectorService.DeleteWhere:output_type -> tarn.v1.DeleteWhereResponse
-	45, // 68: tarn.v1.VectorService.ChangeTexts:output_type -> tarn.v1.ChangeTextsResponse
-	52, // [52:69] is the sub-list for method output_type
-	35, // [35:52] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	51, // 32: tarn.v1.FacetValue.value:type_name -> google.protobuf.Value
+	50, // 33: tarn.v1.DeleteWhereRequest.filter:type_name -> google.protobuf.Struct
+	3,  // 34: tarn.v1.ChangeRecallResponse.index:type_name -> tarn.v1.Index
+	3,  // 35: tarn.v1.ChangeTextsResponse.index:type_name -> tarn.v1.Index
+	4,  // 36: tarn.v1.VectorService.CreateIndex:input_type -> tarn.v1.CreateIndexRequest
+	6,  // 37: tarn.v1.VectorService.DescribeIndex:input_type -> tarn.v1.DescribeIndexRequest
+	8,  // 38: tarn.v1.VectorService.ListIndexes:input_type -> tarn.v1.ListIndexesRequest
+	10, // 39: tarn.v1.VectorService.DeleteIndex:input_type -> tarn.v1.DeleteIndexRequest
+	12, // 40: tarn.v1.VectorService.MeasureRecall:input_type -> tarn.v1.MeasureRecallRequest
+	17, // 41: tarn.v1.VectorService.Put:input_type -> tarn.v1.PutRequest
+	19, // 42: tarn.v1.VectorService.PutStream:input_type -> tarn.v1.PutStreamRequest
+	21, // 43: tarn.v1.VectorService.Get:input_type -> tarn.v1.GetRequest
+	23, // 44: tarn.v1.VectorService.List:input_type -> tarn.v1.ListRequest
+	25, // 45: tarn.v1.VectorService.Delete:input_type -> tarn.v1.DeleteRequest
+	27, // 46: tarn.v1.VectorService.Query:input_type -> tarn.v1.QueryRequest
+	29, // 47: tarn.v1.VectorService.QueryBatch:input_type -> tarn.v1.QueryBatchRequest
+	31, // 48: tarn.v1.VectorService.QueryPage:input_type -> tarn.v1.QueryPageRequest
+	36, // 49: tarn.v1.VectorService.Count:input_type -> tarn.v1.CountRequest
+	38, // 50: tarn.v1.VectorService.Facets:input_type -> tarn.v1.FacetsRequest
+	42, // 51: tarn.v1.VectorService.DeleteWhere:input_type -> tarn.v1.DeleteWhereRequest
+	44, // 52: tarn.v1.VectorService.ChangeTexts:input_type -> tarn.v1.ChangeTextsRequest
+	45, // 53: tarn.v1.VectorService.ChangeRecall:input_type -> tarn.v1.ChangeRecallRequest
+	5,  // 54: tarn.v1.VectorService.CreateIndex:output_type -> tarn.v1.CreateIndexResponse
+	7,  // 55: tarn.v1.VectorService.DescribeIndex:output_type -> tarn.v1.DescribeIndexResponse
+	9,  // 56: tarn.v1.VectorService.ListIndexes:output_type -> tarn.v1.ListIndexesResponse
+	11, // 57: tarn.v1.VectorService.DeleteIndex:output_type -> tarn.v1.DeleteIndexResponse
+	13, // 58: tarn.v1.VectorService.MeasureRecall:output_type -> tarn.v1.MeasureRecallResponse
+	18, // 59: tarn.v1.VectorService.Put:output_type -> tarn.v1.PutResponse
+	20, // 60: tarn.v1.VectorService.PutStream:output_type -> tarn.v1.PutStreamResponse
+	22, // 61: tarn.v1.VectorService.Get:output_type -> tarn.v1.GetResponse
+	24, // 62: tarn.v1.VectorService.List:output_type -> tarn.v1.ListResponse
+	26, // 63: tarn.v1.VectorService.Delete:output_type -> tarn.v1.DeleteResponse
+	35, // 64: tarn.v1.VectorService.Query:output_type -> tarn.v1.QueryResponse
+	30, // 65: tarn.v1.VectorService.QueryBatch:output_type -> tarn.v1.QueryBatchResponse
+	32, // 66: tarn.v1.VectorService.QueryPage:output_type -> tarn.v1.QueryPageResponse
+	37, // 67: tarn.v1.VectorService.Count:output_type -> tarn.v1.CountResponse
+	39, // 68: tarn.v1.VectorService.Facets:output_type -> tarn.v1.FacetsResponse
+	43, // 69: tarn.v1.VectorService.DeleteWhere:output_type -> tarn.v1.DeleteWhereResponse
+	47, // 70: tarn.v1.VectorService.ChangeTexts:output_type -> tarn.v1.ChangeTextsResponse
+	46, // 71: tarn.v1.VectorService.ChangeRecall:output_type -> tarn.v1.ChangeRecallResponse
+	54, // [54:72] is the sub-list for method output_type
+	36, // [36:54] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_tarn_v1_vector_proto_init() }
@@ -3548,7 +3682,7 @@ func file_tarn_v1_vector_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_tarn_v1_vector_proto_rawDesc), len(file_tarn_v1_vector_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   45,
+			NumMessages:   47,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -61,6 +61,8 @@ const (
 	VectorServiceDeleteWhereProcedure = "/tarn.v1.VectorService/DeleteWhere"
 	// VectorServiceChangeTextsProcedure is the procedure name of the VectorService's ChangeTexts RPC.
 	VectorServiceChangeTextsProcedure = "/tarn.v1.VectorService/ChangeTexts"
+	// VectorServiceChangeRecallProcedure is the procedure name of the VectorService's ChangeRecall RPC.
+	VectorServiceChangeRecallProcedure = "/tarn.v1.VectorService/ChangeRecall"
 )
 
 var (
@@ -183,6 +185,13 @@ var (
 			Procedure:  VectorServiceChangeTextsProcedure,
 		}
 	})
+	vectorServiceChangeRecallSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_tarn_v1_vector_proto.Services().ByName("VectorService").Methods().ByName("ChangeRecall"),
+			Procedure:  VectorServiceChangeRecallProcedure,
+		}
+	})
 )
 
 // VectorServiceClient is a client for the tarn.v1.VectorService service.
@@ -228,6 +237,9 @@ type VectorServiceClient interface {
 	DeleteWhere(context.Context, *v1.DeleteWhereRequest) (*v1.DeleteWhereResponse, error)
 	// ChangeTexts chooses which metadata keys are searched by words. When it has answered, they are.
 	ChangeTexts(context.Context, *v1.ChangeTextsRequest) (*v1.ChangeTextsResponse, error)
+	// ChangeRecall chooses what share of the nearest automatic queries are to find. How many cells they look into for that is
+	// then chosen anew, in the background, by what was asked lately.
+	ChangeRecall(context.Context, *v1.ChangeRecallRequest) (*v1.ChangeRecallResponse, error)
 }
 
 // NewVectorServiceClient constructs a client for the tarn.v1.VectorService service. Multiple
@@ -315,6 +327,9 @@ type VectorServiceHandler interface {
 	DeleteWhere(context.Context, *v1.DeleteWhereRequest) (*v1.DeleteWhereResponse, error)
 	// ChangeTexts chooses which metadata keys are searched by words. When it has answered, they are.
 	ChangeTexts(context.Context, *v1.ChangeTextsRequest) (*v1.ChangeTextsResponse, error)
+	// ChangeRecall chooses what share of the nearest automatic queries are to find. How many cells they look into for that is
+	// then chosen anew, in the background, by what was asked lately.
+	ChangeRecall(context.Context, *v1.ChangeRecallRequest) (*v1.ChangeRecallResponse, error)
 }
 
 // RegisterVectorServiceHandler registers svc as the tarn.v1.VectorService implementation on server.
@@ -338,6 +353,7 @@ func RegisterVectorServiceHandler(server *connect.Server, svc VectorServiceHandl
 		connect.Method{Spec: vectorServiceFacetsSpec(), Handler: adapter.facets},
 		connect.Method{Spec: vectorServiceDeleteWhereSpec(), Handler: adapter.deleteWhere},
 		connect.Method{Spec: vectorServiceChangeTextsSpec(), Handler: adapter.changeTexts},
+		connect.Method{Spec: vectorServiceChangeRecallSpec(), Handler: adapter.changeRecall},
 	)
 }
 
@@ -434,6 +450,10 @@ func (UnimplementedVectorServiceHandler) DeleteWhere(context.Context, *v1.Delete
 
 func (UnimplementedVectorServiceHandler) ChangeTexts(context.Context, *v1.ChangeTextsRequest) (*v1.ChangeTextsResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "tarn.v1.VectorService.ChangeTexts is not implemented")
+}
+
+func (UnimplementedVectorServiceHandler) ChangeRecall(context.Context, *v1.ChangeRecallRequest) (*v1.ChangeRecallResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "tarn.v1.VectorService.ChangeRecall is not implemented")
 }
 
 type vectorServiceClient struct {
@@ -571,6 +591,14 @@ func (c *vectorServiceClient) DeleteWhere(ctx context.Context, req *v1.DeleteWhe
 func (c *vectorServiceClient) ChangeTexts(ctx context.Context, req *v1.ChangeTextsRequest) (*v1.ChangeTextsResponse, error) {
 	var res v1.ChangeTextsResponse
 	if err := c.client.CallUnary(ctx, vectorServiceChangeTextsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *vectorServiceClient) ChangeRecall(ctx context.Context, req *v1.ChangeRecallRequest) (*v1.ChangeRecallResponse, error) {
+	var res v1.ChangeRecallResponse
+	if err := c.client.CallUnary(ctx, vectorServiceChangeRecallSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -768,6 +796,18 @@ func (h vectorServiceHandler) changeTexts(ctx context.Context, _ connect.Spec, s
 		return err
 	}
 	res, err := h.svc.ChangeTexts(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h vectorServiceHandler) changeRecall(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ChangeRecallRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ChangeRecall(ctx, &req)
 	if err != nil {
 		return err
 	}
